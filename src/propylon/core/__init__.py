@@ -1,0 +1,1 @@
+"""Decides: pure functions and values, without input, output or clock."""

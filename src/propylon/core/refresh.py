@@ -1,0 +1,99 @@
+"""Refresh tokens: what a presented generation means (design: outcomes of one atomic verb).
+
+A refresh token rotates at every use. Successors are derived, so whoever presents the token just rotated
+gets *the same* successor: two tabs, a lost response and answers out of order are all harmless, while
+anything older is somebody else's copy.
+
+======== ==================================================== ===============================
+presented                                                      outcome
+======== ==================================================== ===============================
+n = g     the newest                                           ``Rotated``, g becomes n+1
+n = g-1   within the grace window                              ``Repeated``: the same n+1
+n = g-1   later, from where n was rotated, n-1 was not late    ``Late``: the same n+1
+n = g-1   later, from elsewhere or late twice in a row         ``Reused``: the session ends
+n < g-1                                                        ``Reused``: the session ends
+======== ==================================================== ===============================
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from propylon.core.network import neighbourhood
+from propylon.core.session import Ending, Session, ended, refusal
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """The newest token was used; ``session`` holds the next generation."""
+
+    session: Session
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The token just rotated came again inside the grace window: answer with the same successor."""
+
+    session: Session
+
+
+class Late(msgspec.Struct, frozen=True):
+    """The token just rotated came again after the window, from home: answer with the same successor."""
+
+    session: Session
+
+
+class Reused(msgspec.Struct, frozen=True):
+    """An old token came back: theft. ``session`` has ended, and nobody else's."""
+
+    session: Session
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """There is no live session: None, or the one that had ended or expired before."""
+
+    session: Session | None
+
+
+RefreshOutcome = Rotated | Repeated | Late | Reused | Missing
+
+
+def origin(ip: str, user_agent: str | None) -> str:
+    """Return a short mark of where a request comes from: its neighbourhood and its user agent.
+
+    The user agent is digested to 48 bits: enough to tell programs apart, and constant space a session.
+    """
+    digest = hashlib.sha256((user_agent or "").encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{neighbourhood(ip)} {digest[:12]}"
+
+
+def rotate(session: Session | None, presented: int, *, now: int, grace_s: int, origin: str, ip: str) -> RefreshOutcome:
+    """Decide what the refresh token of generation ``presented`` gets; its secret was checked before.
+
+    A store calls this inside one transaction and keeps ``outcome.session`` when it changed.
+    """
+    if session is None or refusal(session, now) is not None:
+        return Missing(session)
+    if presented >= session.refresh_generation:
+        # Newer than the record: the store lost its last writes (a failover); the secret proves it is ours.
+        return Rotated(_advanced(session, presented + 1, now=now, origin=origin, ip=ip))
+    if presented < session.refresh_generation - 1:
+        return Reused(ended(session, Ending("reused", now)))
+    if now - session.refresh_rotated_at <= grace_s:
+        return Repeated(session)
+    # An honest client loses an answer now and then, at home. A thief elsewhere is caught here at the first
+    # word; one next door, taking turns with the victim, is late twice in a row and caught at the second.
+    if origin == session.refresh_origin and session.late_generation != presented - 1:
+        return Late(msgspec.structs.replace(session, late_generation=presented, last_seen_at=now))
+    return Reused(ended(session, Ending("reused", now)))
+
+
+def _advanced(session: Session, generation: int, *, now: int, origin: str, ip: str) -> Session:
+    return msgspec.structs.replace(
+        session,
+        refresh_generation=generation,
+        refresh_rotated_at=now,
+        refresh_origin=origin,
+        last_seen_at=max(session.last_seen_at, now),
+        ip=ip,
+    )

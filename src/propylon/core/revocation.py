@@ -1,0 +1,58 @@
+"""What has changed since a verifier last looked, and the set of sessions whose tokens are dead.
+
+An access token is checked without a store, so a verifier must know which sessions ended while tokens of
+theirs are still alive. The order comes from the store's positions, never from comparing clocks.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FeedSubject = Literal["session_ended", "session_changed", "user_changed", "keys_changed", "mode_changed"]
+
+
+class FeedEntry(msgspec.Struct, frozen=True):
+    """One line of the feed, written in the transaction of what it announces.
+
+    Attributes:
+        position: the store's order; strictly rising.
+        subject: what changed. ``session_ended`` kills tokens; the others drop what was remembered.
+        id: of the session or user; empty where there is only one such thing.
+        reason: why a session ended (``core.session.EndReason``), otherwise empty.
+        expires_at: epoch seconds after which no token exists that this entry could kill.
+    """
+
+    position: int
+    subject: FeedSubject
+    id: str
+    reason: str
+    expires_at: int
+
+
+class RevokedSessions:
+    """The sessions that ended lately. One look-up in a dict answers; memory is bounded by token life."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, tuple[str, int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many sessions are held."""
+        return len(self._reasons)
+
+    def add(self, entry: FeedEntry) -> None:
+        """Hold the session of a ``session_ended`` entry until its last token has expired."""
+        self._reasons.setdefault(entry.id, (entry.reason, entry.expires_at))
+
+    def reason(self, session_id: str) -> str | None:
+        """Return why the session ended, or None when it is not known to have ended."""
+        held = self._reasons.get(session_id)
+        return held[0] if held is not None else None
+
+    def forget_expired(self, now: int) -> int:
+        """Drop what no living token can belong to any more; return how many."""
+        stale = [session_id for session_id, (_, expires_at) in self._reasons.items() if expires_at <= now]
+        for session_id in stale:
+            del self._reasons[session_id]
+        return len(stale)
