@@ -1,0 +1,117 @@
+"""What an operator does from the command line, by the same store verbs that the service uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from propylon.core.email import canonical
+from propylon.core.principal import User
+from propylon.core.session import MODES, Ending, Mode, Session, SessionPolicy
+from propylon.errors import Conflict, NotFound
+from propylon.ports import Clock, SecurityLog, Store
+
+MODE_SETTING = "mode"
+PREVIOUS_MODE_SETTING = "mode_previous"
+PAGE = 500
+
+
+class ModeReport(msgspec.Struct, frozen=True):
+    """How sessions travel now: the mode of new sign-ins, the one before, and how many live sessions are where."""
+
+    mode: str
+    previous: str | None
+    moved: int
+    left: int
+    errors: int
+
+
+class Administration:
+    """Accounts, sessions and the mode, for an operator."""
+
+    def __init__(
+        self, store: Store, clock: Clock, log: SecurityLog, *, policy: SessionPolicy, default_mode: Mode
+    ) -> None:
+        self._store, self._clock, self._log, self._policy = store, clock, log, policy
+        self._default_mode = default_mode
+
+    async def users(self) -> list[User]:
+        """Return all accounts by address."""
+        found: list[User] = []
+        while page := await self._store.list_users(found[-1].email_key if found else "", PAGE):
+            found += page
+        return found
+
+    async def user(self, email: str) -> User:
+        """Return one account, or raise ``NotFound``."""
+        user = await self._store.find_user_by_email(canonical(email))
+        if user is None:
+            raise NotFound("user_unknown", email=email)
+        return user
+
+    async def disable(self, email: str) -> User:
+        """Stop an account and end all its sessions, at once and everywhere."""
+        user = await self.user(email)
+        ending = Ending("user_disabled", self._clock.now())
+        await self._store.enable_user(user.id, disabled=ending, feed_ttl_s=self._policy.feed_ttl_s)
+        self._log.record("user_disabled", user=user.id)
+        return await self.user(email)
+
+    async def enable(self, email: str) -> User:
+        """Let an account sign in again. Its ended sessions stay ended."""
+        user = await self.user(email)
+        await self._store.enable_user(user.id, disabled=None, feed_ttl_s=self._policy.feed_ttl_s)
+        self._log.record("user_enabled", user=user.id)
+        return await self.user(email)
+
+    async def sessions(self, email: str | None, limit: int) -> Sequence[tuple[Session, User | None]]:
+        """Return live sessions, newest first, of one user or of everyone."""
+        now = self._clock.now()
+        if email is not None:
+            user = await self.user(email)
+            newest_first = reversed(await self._store.live_sessions(user.id, now))
+            return [(session, user) for session in newest_first][:limit]
+        sessions = await self._store.all_live_sessions(now, limit)
+        owners = {user_id: await self._store.find_user(user_id) for user_id in {s.user_id for s in sessions}}
+        return [(session, owners[session.user_id]) for session in sessions]
+
+    async def end_session(self, session_id: str) -> None:
+        """End one session, or raise ``NotFound``."""
+        ending = Ending("ended_by_administrator", self._clock.now())
+        feed_ttl_s = self._policy.feed_ttl_s
+        if not await self._store.end_session(session_id, ending, user_id=None, feed_ttl_s=feed_ttl_s):
+            raise NotFound("session_unknown", session=session_id)
+        self._log.record("session_ended", session=session_id, reason=ending.reason)
+
+    async def end_sessions(self, user_id: str) -> int:
+        """End all sessions of a user; return how many."""
+        ending = Ending("ended_by_administrator", self._clock.now())
+        gone = await self._store.end_sessions(user_id, ending, keep=None, feed_ttl_s=self._policy.feed_ttl_s)
+        self._log.record("sessions_ended", user=user_id, count=len(gone), reason=ending.reason)
+        return len(gone)
+
+    async def mode(self) -> Mode:
+        """Return the mode of new sign-ins: what ``mode set`` said, else the setting."""
+        stored = await self._store.read_setting(MODE_SETTING)
+        return next((mode for mode in MODES if mode == stored), self._default_mode)
+
+    async def mode_report(self) -> ModeReport:
+        """Return where the live sessions are."""
+        mode = await self.mode()
+        counts = await self._store.count_by_mode(self._clock.now())
+        moved = counts.get(mode, 0)
+        previous = await self._store.read_setting(PREVIOUS_MODE_SETTING)
+        return ModeReport(mode, previous, moved, sum(counts.values()) - moved, 0)
+
+    async def change_mode(self, mode: Mode) -> ModeReport:
+        """Let new sign-ins take ``mode`` from now on; sessions that exist keep what they have."""
+        stored = await self._store.read_setting(MODE_SETTING)
+        before = await self.mode()
+        if mode != before:
+            if not await self._store.write_setting(MODE_SETTING, mode, expected=stored):
+                raise Conflict("mode_changed_meanwhile")
+            previous = await self._store.read_setting(PREVIOUS_MODE_SETTING)
+            await self._store.write_setting(PREVIOUS_MODE_SETTING, before, expected=previous)
+            self._log.record("mode_changed", mode=mode, previous=before)
+        return await self.mode_report()

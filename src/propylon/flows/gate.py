@@ -1,0 +1,196 @@
+"""Who is calling? From memory where that is safe, else at most one look-up of the session and its user.
+
+Memory only ever says "yes, still". It is dropped by the revocation feed, which is asked first on every
+request and is nearly free when nothing happened, so an ending that was acknowledged anywhere is never missed.
+Nothing is remembered when the feed moved while the store was being read: that is how caches elsewhere
+brought revoked sessions back to life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from propylon.core.jose.access_token import AccessClaims, verify
+from propylon.core.principal import Credential, Home, Principal, User
+from propylon.core.remembered import RememberedPrincipals
+from propylon.core.revocation import FeedEntry, RevokedSessions
+from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
+from propylon.errors import CredentialRefused
+from propylon.flows.caller import Caller
+from propylon.flows.issue import COOKIE, Issuer, presented
+from propylon.flows.refusals import refused, refused_for
+from propylon.flows.signing import SigningKeys
+from propylon.ports import Clock, Store
+
+# Another node's clock may run ahead by this much (``iat``, ``nbf``); ``exp`` knows no leeway.
+LEEWAY_S = 30
+
+
+class TokenRules(msgspec.Struct, frozen=True):
+    """What an access token must name to be for us."""
+
+    issuer: str
+    audience: str
+
+
+class Gate:
+    """Verifies credentials."""
+
+    def __init__(
+        self,
+        store: Store,
+        issuer: Issuer,
+        keys: SigningKeys,
+        clock: Clock,
+        *,
+        policy: SessionPolicy,
+        rules: TokenRules,
+        permissions_of: Mapping[str, tuple[str, ...]],
+        home: Home | None = None,
+    ) -> None:
+        self._store, self._issuer, self._keys, self._clock = store, issuer, keys, clock
+        self._policy, self._rules, self._permissions_of, self._home = policy, rules, permissions_of, home
+        self._cookies, self._tokens = RememberedPrincipals(), RememberedPrincipals()
+        self._revoked = RevokedSessions()
+        self._heard = 0
+        self.mode_changed = True
+
+    def recall(self, credential: Credential) -> Principal | None:
+        """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
+        self.listen()
+        remembered = self._tokens if credential.kind == "access_token" else self._cookies
+        return remembered.get(credential.value, self._clock.monotonic())
+
+    async def authenticate(self, credential: Credential, caller: Caller) -> Principal:
+        """Return who is calling, or raise ``CredentialRefused`` with the reason."""
+        principal = self.recall(credential)
+        if principal is not None:
+            return principal
+        if credential.kind == "access_token":
+            return await self._by_access_token(credential.value)
+        if credential.kind == "cookie":
+            return await self._by_cookie(credential.value, caller)
+        raise CredentialRefused("credential_malformed")
+
+    def permissions(self, user: User) -> frozenset[str]:
+        """Return what the user's roles grant."""
+        return self._granted(user.roles)
+
+    def remembered(self) -> tuple[int, int, int]:
+        """Return how many cookies, tokens and ended sessions are held in memory (for metrics)."""
+        return len(self._cookies), len(self._tokens), len(self._revoked)
+
+    def forget_stale(self) -> None:
+        """Give memory back; for upkeep."""
+        self._cookies.forget_stale(self._clock.monotonic())
+        self._tokens.forget_stale(self._clock.monotonic())
+        self._revoked.forget_expired(self._clock.now())
+
+    def listen(self) -> None:
+        """Hear what changed anywhere since last time."""
+        for entry in self._store.news():
+            self._heard += 1
+            self._learn(entry)
+
+    def _learn(self, entry: FeedEntry) -> None:
+        if entry.subject == "session_ended":
+            self._revoked.add(entry)
+            self._cookies.forget_session(entry.id)
+            self._tokens.forget_session(entry.id)
+        elif entry.subject == "session_changed":
+            self._cookies.forget_session(entry.id)
+        elif entry.subject == "user_changed":
+            self._cookies.forget_user(entry.id)
+            self._tokens.forget_user(entry.id)
+        elif entry.subject == "keys_changed":
+            self._keys.changed()
+        else:
+            self.mode_changed = True
+
+    async def _by_access_token(self, token: str) -> Principal:
+        await self._keys.ready()
+        now = self._clock.now()
+        claims = verify(
+            token,
+            self._keys.published,
+            issuer=self._rules.issuer,
+            audience=self._rules.audience,
+            algorithms=self._keys.algorithms,
+            now=now,
+            leeway_s=LEEWAY_S,
+        )
+        reason = self._revoked.reason(claims.session_id)
+        if reason is not None:
+            raise refused_for(reason, await self._store.find_session(claims.session_id))
+        principal = self._principal_of(claims)
+        self._tokens.put(token, principal, self._clock.monotonic() + claims.expires_at - now)
+        return principal
+
+    async def _by_cookie(self, value: str, caller: Caller) -> Principal:
+        secret = presented(value)
+        heard, now = self._heard, self._clock.now()
+        session = await self._store.find_session(secret.session_id)
+        if session is None:
+            raise CredentialRefused("credential_malformed")
+        self._issuer.recognise(session, COOKIE, secret)
+        if (code := refusal(session, now)) is not None:
+            raise refused(session, code)
+        auth_time = cookie_auth_time(session, secret.generation, now=now, grace_s=self._policy.refresh_grace_s)
+        if auth_time is None:
+            raise CredentialRefused("session_revoked")
+        user = await self._user_of(session)
+        principal = self._principal_for(session, user, auth_time)
+        touched = await self._touch_when_due(session, caller, now)
+        self.listen()
+        if self._heard == heard and auth_time == session.auth_time:
+            self._cookies.put(value, principal, self._clock.monotonic() + self._good_for_s(session, touched, now))
+        return principal
+
+    async def _user_of(self, session: Session) -> User:
+        user = await self._store.find_user(session.user_id)
+        if user is None or user.disabled_at is not None:
+            raise CredentialRefused("user_disabled")
+        return user
+
+    async def _touch_when_due(self, session: Session, caller: Caller, now: int) -> int:
+        """Note the activity, at most once an interval; return when the session counts as last seen."""
+        if now - session.last_seen_at < self._policy.activity_interval_s:
+            return session.last_seen_at
+        await self._store.touch(session.id, now=now, ip=caller.ip)
+        return now
+
+    def _good_for_s(self, session: Session, last_seen_at: int, now: int) -> int:
+        """Return how long a cookie may be served from memory: until it expires or is due to be touched."""
+        due = last_seen_at + max(1, self._policy.activity_interval_s)
+        return min(session.expires_at, last_seen_at + session.idle_ttl_s, due) - now
+
+    def _granted(self, roles: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(permission for role in roles for permission in self._permissions_of.get(role, ()))
+
+    def _principal_for(self, session: Session, user: User, auth_time: int) -> Principal:
+        return Principal(
+            user_id=user.id,
+            session_id=session.id,
+            credential="cookie",
+            roles=frozenset(user.roles),
+            permissions=self._granted(user.roles),
+            scopes=frozenset(),
+            auth_time=auth_time,
+            expires_at=session.deadline,
+            home=self._home,
+        )
+
+    def _principal_of(self, claims: AccessClaims) -> Principal:
+        return Principal(
+            user_id=claims.subject,
+            session_id=claims.session_id,
+            credential="access_token",
+            roles=frozenset(claims.roles),
+            permissions=self._granted(claims.roles),
+            scopes=frozenset(claims.scopes),
+            auth_time=claims.auth_time,
+            expires_at=claims.expires_at,
+            home=self._home,
+        )

@@ -1,0 +1,52 @@
+"""All nodes of one set-up must hold the same server keys; the store remembers public fingerprints of them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from propylon.core.secret import KeyRing, fingerprint
+from propylon.errors import SetupError
+from propylon.ports import SettingStore
+
+SETTING = "server_keys"
+
+
+class LoadRing(Protocol):
+    """Reads this node's key ring."""
+
+    def __call__(self, *, may_create: bool) -> tuple[KeyRing, str]:
+        """Return the ring and where it came from; make a new one only where ``may_create``."""
+
+
+async def agree_on_keys(store: SettingStore, load: LoadRing) -> KeyRing:
+    """Return this node's ring if it is the store's; note its keys in the store.
+
+    A new ring is made only for a new store: for an old one it would be the wrong one, and every session
+    would be lost without a word.
+
+    Raises:
+        SetupError: the sentence names the file that differs.
+    """
+    recorded = await store.read_setting(SETTING)
+    ring, origin = load(may_create=recorded is None)
+    ours = {key.id: fingerprint(key) for key in ring.keys}
+    known = msgspec.json.decode(recorded or "{}", type=dict[str, str])
+    if known:
+        _compare(known, ours, origin)
+    together = known | ours
+    if together != known:
+        written = await store.write_setting(SETTING, msgspec.json.encode(together).decode(), expected=recorded)
+        if not written:  # another node was first: compare with what it wrote
+            return await agree_on_keys(store, load)
+    return ring
+
+
+def _compare(known: dict[str, str], ours: dict[str, str], origin: str) -> None:
+    differing = [key_id for key_id, mark in ours.items() if known.get(key_id, mark) != mark]
+    if differing or not known.keys() & ours.keys():
+        raise SetupError(
+            f"The server key in {origin} is not the one that this store was made with: give this node a copy of"
+            " the key file of the other nodes (PROPYLON_KEY_FILE), or of the backup."
+        )

@@ -1,0 +1,285 @@
+"""What the flows need from outside, in words: small protocols, cut by use.
+
+Rules for every method: a missing, expired or malformed thing is an answer (``None``, ``False``, an
+outcome), never an exception. An exception is a ``StoreUnavailable``: the system failed and **nothing was
+acknowledged**. Verbs that decide are atomic: whoever implements them runs the pure function named in their
+description inside one transaction. ``propylon.testing.StoreContract`` is the same text as tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from propylon.core.limits import LimitReached, SessionLimits
+from propylon.core.principal import SessionData, User
+from propylon.core.refresh import RefreshOutcome
+from propylon.core.revocation import FeedEntry
+from propylon.core.session import Ending, Session
+from propylon.core.throttle import Pace
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> int:
+        """Return the epoch seconds of the wall clock."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards, for deadlines of what is remembered."""
+
+
+class PasswordHashing(Protocol):
+    """The slow part of passwords, bounded and off the loop. Full means ``Overloaded``, at once."""
+
+    async def hash(self, prepared: bytes) -> str:
+        """Return a hash to store."""
+
+    async def verify(self, stored: str, prepared: bytes) -> bool:
+        """Return whether the password is the one that was hashed."""
+
+    async def decoy_verify(self, prepared: bytes) -> bool:
+        """Cost as much as ``verify`` and return False: for accounts that do not exist."""
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether today's profile is stronger than the one of ``stored``."""
+
+
+class SecurityLog(Protocol):
+    """One structured line for each event that matters to security; never a secret in it."""
+
+    def record(self, event: str, /, **facts: str | int | None) -> None:
+        """Record ``event`` (fixed vocabulary, OWASP logging names)."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What opening a session depends on.
+
+    Attributes:
+        security_version: of the user whose password was checked; the sign-in is void when it has risen.
+        end: a session of the same user to end first, chosen by the user to make room.
+        feed_ttl_s: how long an access token of an evicted session could still live.
+    """
+
+    session: Session
+    limits: SessionLimits
+    roles: tuple[str, ...]
+    security_version: int
+    end: str | None
+    feed_ttl_s: int
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The session is in; ``evicted`` have ended for it."""
+
+    session: Session
+    evicted: tuple[Session, ...]
+
+
+class SignInVoid(msgspec.Struct, frozen=True):
+    """The user was disabled, removed, or got a new password since the password was checked."""
+
+
+class SessionReader(Protocol):
+    """Sessions, looked at."""
+
+    async def find_session(self, session_id: str) -> Session | None:
+        """Return the session, also one that has ended or expired, or None when it is not known (any more)."""
+
+    async def live_sessions(self, user_id: str, now: int) -> list[Session]:
+        """Return the user's live sessions, oldest first."""
+
+    async def all_live_sessions(self, now: int, limit: int) -> list[Session]:
+        """Return live sessions of everyone, newest first, at most ``limit``."""
+
+    async def count_by_mode(self, now: int) -> dict[str, int]:
+        """Return the number of live sessions for each mode that has any."""
+
+
+class SessionWriter(Protocol):
+    """Sessions, moved on. Each verb is one atomic step."""
+
+    async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
+        """Add a session, deciding by ``core.limits.admit`` who has to go for it.
+
+        The ending of the evicted names the newcomer's device, and is announced in the feed.
+        """
+
+    async def rotate(
+        self,
+        session_id: str,
+        presented: int,
+        *,
+        now: int,
+        grace_s: int,
+        origin: str,
+        ip: str,
+        feed_ttl_s: int,
+    ) -> RefreshOutcome:
+        """Decide by ``core.refresh.rotate`` and keep the outcome's session. Reuse is announced in the feed."""
+
+    async def touch(self, session_id: str, *, now: int, ip: str) -> None:
+        """Note that a live session was used. Never revives one that has ended."""
+
+    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
+        """Apply ``core.session.confirmed`` to a live session and announce the change; None when it is not."""
+
+
+class SessionEnder(Protocol):
+    """Sessions, ended. What these verbs have returned holds for ever, and the feed has announced it."""
+
+    async def end_session(
+        self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int
+    ) -> bool:
+        """End one session, of ``user_id`` only where given. False when there is no such live one."""
+
+    async def end_sessions(
+        self, user_id: str, ending: Ending, *, keep: str | None, feed_ttl_s: int
+    ) -> tuple[str, ...]:
+        """End all sessions of a user but ``keep``; return the ids of those that ended now."""
+
+
+class SessionDataStore(Protocol):
+    """What apps keep with a session."""
+
+    async def read_data(self, session_id: str) -> SessionData:
+        """Return the data; an empty object of version 0 where nothing was written."""
+
+    async def replace_data(self, session_id: str, value: dict[str, Any], expected: int | None) -> int | None:
+        """Write if the version is still ``expected`` (None: whatever it is); return the new version.
+
+        None when somebody else was first, or when there is no such session.
+        """
+
+
+class UserReader(Protocol):
+    """Accounts, looked at."""
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Return the account."""
+
+    async def find_user_by_email(self, email_key: str) -> User | None:
+        """Return the account with this canonical address."""
+
+    async def list_users(self, after: str, limit: int) -> list[User]:
+        """Return accounts in the order of their canonical address, those after ``after``."""
+
+
+class UserWriter(Protocol):
+    """Accounts, changed. What concerns sessions too happens in one step with it."""
+
+    async def add_user(self, user: User) -> bool:
+        """Add an account; False when the address is taken. Of many at once exactly one wins."""
+
+    async def rename_user(self, user_id: str, name: str) -> bool:
+        """Change the name that is shown."""
+
+    async def rehash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
+        """Replace a stored hash by a stronger one of the same password, if it is still ``old_hash``."""
+
+    async def replace_password(
+        self, user: User, new_hash: str, ending: Ending, *, keep: str | None, feed_ttl_s: int
+    ) -> bool:
+        """Store a new password and end all sessions but ``keep``.
+
+        False when the account has changed since ``user`` was read: of two changes at once one wins.
+        """
+
+    async def enable_user(self, user_id: str, *, disabled: Ending | None, feed_ttl_s: int) -> bool:
+        """Let the account sign in again, or with an ending stop it and end all its sessions."""
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key at rest: the private part sealed with the server's key.
+
+    Attributes:
+        retired_at: epoch seconds since when it signs no more; it still verifies for the overlap.
+    """
+
+    kid: str
+    alg: str
+    sealed: bytes
+    sealed_with: str
+    created_at: int
+    retired_at: int | None = None
+
+
+class SigningKeyStore(Protocol):
+    """Signing keys, sealed."""
+
+    async def signing_keys(self) -> list[StoredKey]:
+        """Return all keys, oldest first."""
+
+    async def publish_key(self, key: StoredKey, *, replaces: str | None) -> bool:
+        """Add ``key`` and retire all others, if the one that signs is still ``replaces``; announce it."""
+
+    async def drop_keys(self, retired_before: int) -> int:
+        """Remove keys retired before that time; return how many."""
+
+
+class SettingStore(Protocol):
+    """The few facts that all nodes of one set-up must agree on."""
+
+    async def read_setting(self, name: str) -> str | None:
+        """Return the value, or None."""
+
+    async def write_setting(self, name: str, value: str, *, expected: str | None) -> bool:
+        """Write if the value is still ``expected`` (None: not there yet); announces ``mode_changed``."""
+
+
+class Throttle(Protocol):
+    """Failures, counted for all nodes together."""
+
+    async def wait_s(self, keys: Sequence[tuple[str, Pace]], now: int) -> int:
+        """Return the longest wait that ``core.throttle.wait_s`` asks for any of the keys."""
+
+    async def add_failure(self, keys: Sequence[tuple[str, Pace]], now: int) -> None:
+        """Count one failure for each key (atomic)."""
+
+    async def forget_failures(self, key: str) -> None:
+        """Start afresh for one key."""
+
+
+class RevocationFeed(Protocol):
+    """The ordered stream of what changed."""
+
+    def news(self) -> Sequence[FeedEntry]:
+        """Return the entries that came since the last call, in order; at once and nearly free when none did.
+
+        Everything that any process had acknowledged before this call is in it.
+        """
+
+
+class Upkeep(Protocol):
+    """The store's own life."""
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date where that is automatic. Raises ``SetupError``."""
+
+    async def close(self) -> None:
+        """Let go of everything. Writes under way are finished first."""
+
+    async def ping(self) -> None:
+        """Prove that the store can be written to; raises ``StoreUnavailable``."""
+
+    async def purge(self, now: int, *, keep_ended_s: int) -> int:
+        """Remove what has no use any more, in small steps; return the number of sessions removed."""
+
+
+class Store(
+    SessionReader,
+    SessionWriter,
+    SessionEnder,
+    SessionDataStore,
+    UserReader,
+    UserWriter,
+    SigningKeyStore,
+    SettingStore,
+    Throttle,
+    RevocationFeed,
+    Upkeep,
+    Protocol,
+):
+    """Everything that the embedded default keeps in one place."""
