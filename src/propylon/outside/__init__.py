@@ -1,0 +1,1 @@
+"""Reaches out: the clock, files, threads and whatever else lies beyond the process."""

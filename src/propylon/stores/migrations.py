@@ -1,0 +1,97 @@
+"""The schema's history: one numbered set of migrations, never edited once released.
+
+Each is applied exactly once, all that are missing in one transaction, and remembered with a checksum of its
+text: an edited migration would mean two databases of the same version that differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from propylon.errors import SetupError
+
+_HISTORY = """
+CREATE TABLE IF NOT EXISTS migrations (
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema: ``NNNN_name.sql``."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, by which an edited migration is noticed."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def released() -> tuple[Migration, ...]:
+    """Return the migrations of this version of Propylon, in order."""
+    scripts = sorted(
+        (entry for entry in files("propylon.stores").joinpath("sql").iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    return tuple(Migration(int(script.name[:4]), script.name[5:-4], script.read_text("utf-8")) for script in scripts)
+
+
+def migrate(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> int:
+    """Bring the database up to date inside the caller's transaction; return how many were applied.
+
+    The caller holds the write lock from before the history is read until the commit: of several processes
+    that start at once, one migrates and the others find it done.
+
+    Raises:
+        SetupError: the database is newer than this code, or an applied migration was edited since.
+    """
+    missing = _missing(db, migrations)
+    for migration in missing:
+        _apply(db, migration)
+    return len(missing)
+
+
+def _missing(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> list[Migration]:
+    db.execute(_HISTORY)
+    applied: dict[int, str] = dict(db.execute("SELECT version, checksum FROM migrations"))
+    newest = max(applied, default=0)
+    if newest > migrations[-1].version:
+        raise SetupError(
+            f"The store has schema {newest}, this Propylon knows {migrations[-1].version}: install the newer "
+            "Propylon again, or restore a copy of the store from before the update."
+        )
+    for migration in migrations:
+        if applied.get(migration.version, migration.checksum) != migration.checksum:
+            raise SetupError(
+                f"Migration {migration.version:04}_{migration.name} is not the one that was applied to this "
+                "store: install an unchanged Propylon."
+            )
+    return [migration for migration in migrations if migration.version not in applied]
+
+
+def _apply(db: sqlite3.Connection, migration: Migration) -> None:
+    for statement in _statements(migration.text):
+        db.execute(statement)
+    db.execute(
+        "INSERT INTO migrations VALUES (?, ?, ?, ?)",
+        (migration.version, migration.name, migration.checksum, int(time.time())),
+    )
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would commit first, and half a migration could stay.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,77 @@
+"""The feed: rows written in the transaction of what they announce, read by position."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from propylon.core.revocation import FeedEntry, FeedSubject
+from propylon.core.session import Ending
+from propylon.stores.news import FEED_KEEP_S, kept_until, missed
+from propylon.stores.sqlite.database import Database
+
+_SINCE = "SELECT position, subject, id, reason, expires_at FROM feed WHERE position > ? ORDER BY position"
+
+# The newest row stays: by its position a reader that slept for long sees that it has missed some.
+_DROP_OLD = """
+DELETE FROM feed WHERE position IN (
+    SELECT position FROM feed WHERE expires_at <= ? AND position < (SELECT max(position) FROM feed) LIMIT ?
+)
+"""
+
+
+class Feed(Database):
+    """``propylon.ports.RevocationFeed``, on SQLite."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._heard: int | None = None
+        self._seen = b""
+
+    async def open(self) -> None:
+        """Connect; the first ``news`` will be everything that is kept."""
+        await super().open()
+        self._heard, self._seen = None, b""
+
+    def news(self) -> Sequence[FeedEntry]:
+        """Return what came since the last call; a comparison of 48 bytes when nothing was committed."""
+        if self._mark is None:
+            return self._since_heard()
+        # Taken before the rows are read: a commit in between shows as a difference next time.
+        mark = self._mark.snapshot()
+        if mark == self._seen:
+            return ()
+        entries = self._since_heard()
+        self._seen = mark
+        return entries
+
+    def _since_heard(self) -> list[FeedEntry]:
+        before = self._heard or 0
+        entries = [FeedEntry(*row) for row in self._read_all(_SINCE, (before,))]
+        newly, self._heard = self._heard is None, entries[-1].position if entries else before
+        # One writer at a time numbers them without gaps, so a gap is what was dropped before we read it.
+        gap = entries and not newly and entries[0].position != before + 1
+        return missed(entries[0].position - 1) + entries if gap else entries
+
+
+def announce(db: sqlite3.Connection, subject: FeedSubject, id_: str = "") -> None:
+    """Tell all processes to drop what they remember of something."""
+    _append(db, subject, id_, "", kept_until())
+
+
+def announce_ending(db: sqlite3.Connection, session_id: str, ending: Ending, feed_ttl_s: int) -> None:
+    """Tell all processes that a session's tokens are dead."""
+    _append(db, "session_ended", session_id, ending.reason, ending.at + feed_ttl_s)
+
+
+def drop_old_entries(db: sqlite3.Connection, now: int, limit: int) -> int:
+    """Remove entries that every process has read by now; return how many, at most ``limit``."""
+    return db.execute(_DROP_OLD, (now - FEED_KEEP_S, limit)).rowcount
+
+
+def _append(db: sqlite3.Connection, subject: FeedSubject, id_: str, reason: str, expires_at: int) -> None:
+    db.execute(
+        "INSERT INTO feed (subject, id, reason, expires_at) VALUES (?, ?, ?, ?)",
+        (subject, id_, reason, expires_at),
+    )

@@ -1,0 +1,187 @@
+"""The hash pool: bounded, aside of the event loop, and exact about its places."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from propylon.core.password import OWASP, UNSAFE_CHEAPEST, Hasher
+from propylon.errors import Overloaded, PropylonError
+from propylon.outside.hashing import MAX_RETRY_AFTER_S, NICENESS, HashPool, default_threads
+
+
+class GatedHasher(Hasher):
+    """The real hasher, which starts a hash only when the test opens the gate."""
+
+    def __init__(self) -> None:
+        super().__init__(UNSAFE_CHEAPEST)
+        self.gate = threading.Event()
+        self.started = threading.Semaphore(0)
+        self.hashed: list[bytes] = []
+
+    def hash(self, prepared: bytes) -> str:
+        """Wait for the gate, then hash."""
+        self.started.release()
+        assert self.gate.wait(timeout=60)
+        self.hashed.append(prepared)
+        return super().hash(prepared)
+
+
+@pytest.fixture
+def hasher() -> GatedHasher:
+    """Return a hasher behind a closed gate."""
+    return GatedHasher()
+
+
+@pytest.fixture
+async def pool(hasher: GatedHasher) -> AsyncIterator[HashPool]:
+    """Return a pool of one thread with room for two more."""
+    pool = HashPool(hasher, threads=1, max_queue=2)
+    yield pool
+    hasher.gate.set()
+    await pool.aclose()
+
+
+async def started(pool: HashPool, hasher: GatedHasher, *passwords: bytes) -> list[asyncio.Task[str]]:
+    """Start hashes, one after the other, and wait until the first one runs."""
+    tasks = [asyncio.create_task(pool.hash(password)) for password in passwords]
+    await asyncio.to_thread(hasher.started.acquire)
+    return tasks
+
+
+async def emptied(pool: HashPool) -> None:
+    """Wait until every place is free again."""
+    async with asyncio.timeout(60):
+        while pool.depth:  # noqa: ASYNC110 - a worker thread empties it, which sets no event here
+            await asyncio.sleep(0.001)
+
+
+async def test_a_password_is_hashed_and_verified_off_the_loop(pool: HashPool, hasher: GatedHasher) -> None:
+    """The answers are the hasher's own."""
+    hasher.gate.set()
+    stored = await pool.hash(b"password")
+    assert await pool.verify(stored, b"password")
+    assert not await pool.verify(stored, b"passwort")
+    assert not pool.needs_rehash(stored)
+    assert not await pool.decoy_verify(b"password")
+    await emptied(pool)
+
+
+async def test_a_full_queue_refuses_at_once(pool: HashPool, hasher: GatedHasher) -> None:
+    """One runs, two wait, the fourth is told to come back; and the three are served."""
+    tasks = await started(pool, hasher, b"1", b"2", b"3")
+    for refused in (pool.hash(b"4"), pool.verify("", b"4"), pool.decoy_verify(b"4")):
+        with pytest.raises(Overloaded) as overloaded:
+            await refused
+        assert 1 <= overloaded.value.retry_after_s <= MAX_RETRY_AFTER_S
+    assert pool.depth == 3
+    hasher.gate.set()
+    assert all(await asyncio.gather(*tasks))
+    assert hasher.hashed == [b"1", b"2", b"3"]
+    await emptied(pool)
+    assert await pool.hash(b"5")
+
+
+async def test_a_caller_that_leaves_while_waiting_gives_its_place_up(
+    pool: HashPool, hasher: GatedHasher
+) -> None:
+    """Its hash is never made: an attacker who hangs up costs nothing."""
+    tasks = await started(pool, hasher, b"1", b"2", b"3")
+    tasks[1].cancel()
+    await asyncio.wait([tasks[1]])
+    assert pool.depth == 2
+    later = asyncio.create_task(pool.hash(b"4"))
+    hasher.gate.set()
+    await asyncio.gather(tasks[0], tasks[2], later)
+    assert hasher.hashed == [b"1", b"3", b"4"]
+
+
+async def test_a_caller_that_leaves_while_its_hash_runs_keeps_the_place_until_its_end(
+    pool: HashPool, hasher: GatedHasher
+) -> None:
+    """The processor is still at it: a place given up early would let in more work than there are threads."""
+    (task,) = await started(pool, hasher, b"1")
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert pool.depth == 1
+    hasher.gate.set()
+    await emptied(pool)
+    assert hasher.hashed == [b"1"]
+
+
+async def test_a_storm_of_callers_that_leave_leaks_no_place(pool: HashPool, hasher: GatedHasher) -> None:
+    """Cancelled before, while and after running, in any order, the places come back."""
+    hasher.gate.set()
+    for round_ in range(100):
+        tasks = [asyncio.create_task(pool.hash(b"x")) for _ in range(3)]
+        for _ in range(round_ % 4):
+            await asyncio.sleep(0)
+        for task in tasks[: round_ % 3 + 1]:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await emptied(pool)
+
+
+async def test_an_unreadable_hash_is_the_callers_and_frees_its_place(pool: HashPool) -> None:
+    """What the hasher raises arrives, and the pool goes on."""
+    for _ in range(5):
+        with pytest.raises(PropylonError) as refused:
+            await pool.verify("no hash", b"password")
+        assert refused.value.code == "hash_unreadable"
+    await emptied(pool)
+
+
+async def test_the_event_loop_turns_while_passwords_are_hashed() -> None:
+    """A hash on the loop itself would let it turn once; beside it, it turns hundreds of times."""
+    pool = HashPool(Hasher(OWASP), threads=1, max_queue=4)
+    hashing = asyncio.gather(*(pool.hash(b"password") for _ in range(4)))
+    turns = 0
+    while not hashing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await pool.aclose()
+    assert len(await hashing) == 4
+    assert turns > 100
+
+
+async def test_a_closed_pool_finishes_what_it_took_and_takes_no_more(hasher: GatedHasher) -> None:
+    """Those who wait are served: their number is bounded."""
+    pool = HashPool(hasher, threads=1, max_queue=2)
+    tasks = await started(pool, hasher, b"1", b"2")
+    closing = asyncio.create_task(pool.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await pool.hash(b"3")
+    hasher.gate.set()
+    await closing
+    assert len(await asyncio.gather(*tasks)) == 2
+    assert pool.depth == 0
+
+
+async def test_hash_threads_stand_behind_the_others() -> None:
+    """On Linux each has the lower priority; the process itself keeps its own."""
+
+    class NiceHasher(Hasher):
+        def hash(self, prepared: bytes) -> str:
+            return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    pool = HashPool(NiceHasher(UNSAFE_CHEAPEST), threads=1, max_queue=0)
+    nice = int(await pool.hash(b""))
+    await pool.aclose()
+    assert nice == (min(19, own + NICENESS) if sys.platform == "linux" else own)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def test_one_core_stays_free_and_the_workers_share_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted by what the process may use, not by what the machine has; never less than one."""
+    for cores, workers, threads in [(1, 1, 1), (2, 1, 1), (8, 1, 7), (8, 2, 3), (8, 8, 1), (8, 0, 7)]:
+        usable = set(range(cores))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, usable=usable: usable, raising=False)
+        assert default_threads(workers) == threads
