@@ -1,0 +1,1 @@
+"""Speaks HTTP: the only room, with ``app``, that knows ASGI."""

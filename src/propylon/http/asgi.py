@@ -1,0 +1,159 @@
+"""The Starlette application: the table of operations and the pages become routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from propylon.errors import ClientError, NotFound, PropylonError
+from propylon.http import openapi, problems
+from propylon.http.accounts_api import AccountsApi
+from propylon.http.context import tongue
+from propylon.http.data_api import DataApi
+from propylon.http.documents import Documents
+from propylon.http.envelope import Envelope
+from propylon.http.monitoring import Monitoring
+from propylon.http.operations import OPERATIONS
+from propylon.http.page_routes import PageRoutes
+from propylon.http.services import Services
+from propylon.http.sessions_api import SessionsApi
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+EXPOSED_HEADERS = ("ETag", "Retry-After", "WWW-Authenticate", "Propylon-Mode", "Content-Language")
+CORS_MAX_AGE_S = 600
+
+
+def application(services: Services, *, gauges: dict[str, Callable[[], int]], nonce: Callable[[int], bytes]) -> ASGIApp:
+    """Return the ASGI application that serves the whole HTTP contract."""
+    config = services.config
+    document = openapi.document(
+        OPERATIONS,
+        title=f"{config.site_name} sign-in",
+        server=config.public_url,
+        session_cookie="__Host-propylon" if config.secure else "propylon",
+    )
+    sessions = SessionsApi(services)
+    documents = Documents(services, document)
+    rooms = {
+        "sessions": sessions,
+        "accounts": AccountsApi(services),
+        "data": DataApi(services),
+        "documents": documents,
+        "monitoring": Monitoring(services, gauges),
+    }
+    pages = PageRoutes(services, sessions, document, nonce)
+    routes = [_route(operation.method, operation.path, _endpoint(rooms, operation.name)) for operation in OPERATIONS]
+    routes.append(_route("GET", "/openapi.json", documents.openapi))
+    routes.append(_route("GET", "/static/{name}", documents.asset))
+    routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in _page_table(pages)]
+    starlette = Starlette(
+        routes=_merged(routes),
+        middleware=[Middleware(CORSMiddleware, **_cors(config.origins))] if config.origins else [],
+        exception_handlers=_handlers(services),
+    )
+    return Envelope(starlette, config, services.metrics)
+
+
+def _endpoint(rooms: dict[str, Any], name: str) -> Endpoint:
+    room, method = name.split(".")
+    endpoint: Endpoint = getattr(rooms[room], method)
+    return endpoint
+
+
+def _page_table(pages: PageRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
+    return (
+        ("GET", "/", pages.start),
+        ("GET", "/login", pages.sign_in_page),
+        ("POST", "/login", pages.sign_in),
+        ("GET", "/signup", pages.sign_up_page),
+        ("POST", "/signup", pages.sign_up),
+        ("POST", "/logout", pages.sign_out),
+        ("GET", "/account", pages.account_page),
+        ("POST", "/account/profile", pages.save_profile),
+        ("POST", "/account/password", pages.change_password),
+        ("POST", "/account/sessions/end", pages.end_session),
+        ("POST", "/account/sessions/end-others", pages.end_others),
+        ("POST", "/language", pages.choose_language),
+        ("GET", "/docs", pages.reference),
+    )
+
+
+def _for_people(pages: PageRoutes, endpoint: Endpoint) -> Endpoint:
+    async def page(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except PropylonError as error:
+            return await pages.problem(request, error)
+
+    return page
+
+
+def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+    async def marked(request: Request) -> Response:
+        request.scope["propylon.route"] = path  # the pattern, for metrics
+        return await endpoint(request)
+
+    return Route(path, marked, methods=[method])
+
+
+def _merged(routes: list[Route]) -> list[Route]:
+    """Join the methods of one path, so that a wrong method is answered with all that the path allows."""
+    by_path: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {}).update(dict.fromkeys(route.methods or (), route.endpoint))
+    return [_dispatching(path, by_method) for path, by_method in by_path.items()]
+
+
+def _dispatching(path: str, by_method: dict[str, Any]) -> Route:
+    if len(set(by_method.values())) == 1:
+        return Route(path, next(iter(by_method.values())), methods=list(by_method))
+
+    async def dispatch(request: Request) -> Response:
+        answer: Response = await by_method[request.method](request)
+        return answer
+
+    return Route(path, dispatch, methods=list(by_method))
+
+
+def _cors(origins: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "allow_origins": list(origins),
+        "allow_credentials": True,
+        "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+        "allow_headers": ["Authorization", "Content-Type", "If-Match"],
+        "expose_headers": list(EXPOSED_HEADERS),
+        "max_age": CORS_MAX_AGE_S,
+    }
+
+
+def _handlers(services: Services) -> dict[Any, Any]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        if not isinstance(error, PropylonError):
+            raise error
+        if error.code in problems.STATUS:
+            services.metrics.refusals.labels(error.code).inc()
+        return problems.response(
+            error,
+            tongue(services, request),
+            services.config.public_url,
+            bearer_presented="authorization" in request.headers,
+        )
+
+    async def no_route(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        known = {404: NotFound(), 405: ClientError("method_not_allowed")}
+        answer = await refuse(request, known.get(error.status_code, ClientError("request_malformed")))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    return {PropylonError: refuse, HTTPException: no_route}

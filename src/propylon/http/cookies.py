@@ -1,0 +1,27 @@
+"""Which cookies an answer sets after a session's secrets have changed."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from propylon.core.session import Session
+from propylon.http.context import root_of
+from propylon.http.services import Services
+
+Header = tuple[bytes, bytes]
+
+
+def renewed_cookies(services: Services, request: Request, session: Session) -> list[Header]:
+    """Return new cookies for a browser that holds the old ones.
+
+    The session cookie is renewed where the request carried one. The refresh cookie of a hybrid session lives
+    on another path, so it is not in the request; it is renewed always.
+    """
+    transport, issuer, now = services.transport, services.issuer, services.clock.now()
+    headers: list[Header] = []
+    if session.mode == "cookie" or transport.session_cookie(request.scope) is not None:
+        headers.append(transport.set_session_cookie(issuer.cookie(session), session, now))
+    if session.mode == "hybrid":
+        refresh_token = issuer.refresh_token(session)
+        headers.append(transport.set_refresh_cookie(refresh_token, session, root_of(request), now))
+    return headers

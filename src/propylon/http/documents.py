@@ -1,0 +1,49 @@
+"""Documents about this server: keys, OpenAPI, the reference page, static files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from propylon.errors import NotFound
+from propylon.http.services import Services
+from propylon.web.assets import ASSETS
+
+# Verifiers elsewhere ask again when they meet an unknown key, so a rotation needs no shorter life than this.
+JWKS_MAX_AGE_S = 300
+
+
+class Documents:
+    """What may be cached: nothing in it is about the caller."""
+
+    def __init__(self, services: Services, openapi: dict[str, Any]) -> None:
+        self._services = services
+        self.openapi_document = openapi
+        self._openapi_bytes = msgspec.json.encode(openapi)
+
+    async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - the shape of every endpoint
+        """Return the public keys."""
+        self._services.gate.listen()
+        await self._services.keys.ready()
+        return Response(
+            self._services.keys.published.to_jwks(),
+            media_type="application/jwk-set+json",
+            headers={"cache-control": f"public, max-age={JWKS_MAX_AGE_S}", "access-control-allow-origin": "*",
+                     "cross-origin-resource-policy": "cross-origin"},
+        )  # fmt: skip
+
+    async def openapi(self, request: Request) -> Response:  # noqa: ARG002 - the shape of every endpoint
+        """Return the OpenAPI document."""
+        return Response(self._openapi_bytes, media_type="application/json")
+
+    async def asset(self, request: Request) -> Response:
+        """Return a static file; its address carries its digest, so it may be kept for ever."""
+        asset = ASSETS.get(request.path_params["name"])
+        if asset is None:
+            raise NotFound
+        versioned = request.query_params.get("v") == asset.digest
+        age = "public, max-age=31536000, immutable" if versioned else "public, max-age=300"
+        return Response(asset.body, headers={"content-type": asset.content_type, "cache-control": age})

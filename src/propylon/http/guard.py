@@ -1,0 +1,52 @@
+"""``scope["propylon"]``: who is calling, worked out only when a route asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from propylon.core.principal import Principal
+from propylon.errors import CredentialRefused
+from propylon.flows.gate import Gate
+from propylon.http.transport import Transport
+
+
+class Asking:
+    """The question "who is calling?" of one request. Until it is asked it costs nothing."""
+
+    __slots__ = ("_gate", "_principal", "_scope", "_transport")
+
+    def __init__(self, gate: Gate, transport: Transport, scope: Any) -> None:
+        self._gate, self._transport, self._scope = gate, transport, scope
+        self._principal: Principal | None = None
+
+    async def principal(self) -> Principal:
+        """Return the principal.
+
+        Raises:
+            CredentialRefused: nobody is signed in (``credential_missing``), or the credential is refused.
+            Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
+            Unavailable: the store cannot say.
+        """
+        if self._principal is None:
+            self._principal = await self._find()
+        return self._principal
+
+    async def principal_or_none(self) -> Principal | None:
+        """Return the principal, or None for a visitor who presents nothing; a bad credential is refused."""
+        try:
+            return await self.principal()
+        except CredentialRefused as refusal:
+            if refusal.code == "credential_missing":
+                return None
+            raise
+
+    async def _find(self) -> Principal:
+        credential = self._transport.credential(self._scope)
+        if credential is None:
+            raise CredentialRefused("credential_missing")
+        if credential.ambient:
+            self._transport.require_same_site(self._scope)
+        recalled = self._gate.recall(credential)
+        if recalled is not None:
+            return recalled
+        return await self._gate.authenticate(credential, self._transport.caller(self._scope))

@@ -1,0 +1,150 @@
+"""The contract as a table: every operation of the JSON API. Routes and OpenAPI are both made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from propylon.http.schemas import (
+    ConfirmBody,
+    Health,
+    PasswordBody,
+    RefreshBody,
+    SessionsOut,
+    SignedInOut,
+    SignInBody,
+    SignUpBody,
+    TokensOut,
+    UserCreated,
+    WhoOut,
+)
+
+REFUSED = (
+    "credential_missing",
+    "credential_malformed",
+    "session_expired",
+    "session_revoked",
+    "session_evicted",
+    "token_expired",
+    "user_disabled",
+)
+ALWAYS = ("host_unknown", "credential_ambiguous", "cross_site_refused", "store_unavailable")
+BODY = ("json_malformed", "body_too_large", "content_type_wrong", "fields_refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path.
+
+    Attributes:
+        name: of the endpoint that serves it, ``room.method``; also the OpenAPI operation id.
+        answers: status to the type of its JSON body, None for none.
+        problems: the codes that it may refuse with.
+        security: ``none``, ``any``, ``bearer``, or ``renewal``.
+    """
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    answers: Mapping[int, Any]
+    problems: tuple[str, ...] = ()
+    description: str = ""
+    body: Any = None
+    body_required: bool = True
+    security: str = "none"
+    parameters: tuple[Mapping[str, Any], ...] = ()
+
+    def types(self) -> list[Any]:
+        """Return the types of all bodies."""
+        kinds = [self.body, *self.answers.values()]
+        return [kind for kind in kinds if kind is not None]
+
+
+def _header(name: str, description: str, *, required: bool) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
+
+
+_SESSION_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "Public id of one of the caller's sessions.",
+}
+_KEEP = {
+    "name": "keep",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string", "enum": ["current"]},
+    "description": "`current` spares the session that asks.",
+}
+_IF_MATCH = _header("If-Match", "The ETag that was read last.", required=True)
+_FORWARDED_METHOD = _header(
+    "X-Forwarded-Method", "Method of the original request, from a trusted proxy.", required=False
+)
+_SIGN_IN_PROBLEMS = (
+    "credentials_wrong",
+    "user_disabled",
+    "session_limit_reached",
+    "too_many_attempts",
+    "overloaded",
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("GET", "/v1/session", "sessions.who", "session", "Who is calling?",
+              {200: WhoOut}, ALWAYS + REFUSED, security="any"),
+    Operation("POST", "/v1/session/tokens", "sessions.renew", "session", "Renew access",
+              {200: TokensOut}, (*ALWAYS, *REFUSED, *BODY, "token_reused", "too_many_attempts"),
+              "One of: a refresh token in the body (its successor comes back in the body); the refresh cookie (its "
+              "successor comes back as a cookie); a signed-in session cookie (an access token alone).",
+              body=RefreshBody, body_required=False, security="renewal"),
+    Operation("GET", "/v1/verify", "sessions.verify", "proxy", "Forward-auth for nginx, Traefik, Caddy",
+              {204: None}, ALWAYS + REFUSED,
+              "Answers with X-Propylon-User, X-Propylon-Session and X-Propylon-Roles.",
+              security="any", parameters=(_FORWARDED_METHOD,)),
+    Operation("GET", "/v1/session/data", "data.read", "session data", "Read what the app keeps with this session",
+              {200: dict[str, Any]}, ALWAYS + REFUSED, "The version comes in ETag.", security="any"),
+    Operation("PUT", "/v1/session/data", "data.replace", "session data", "Replace it, if nobody else was first",
+              {204: None}, (*ALWAYS, *REFUSED, *BODY, "if_match_missing", "data_changed"),
+              "A JSON object of at most 16 KiB.", body=dict[str, Any], security="any", parameters=(_IF_MATCH,)),
+    Operation("POST", "/v1/sessions", "sessions.sign_in", "session", "Sign in",
+              {201: SignedInOut}, (*ALWAYS, *BODY, *_SIGN_IN_PROBLEMS),
+              "The mode decides how the session travels: `cookie` sets a session cookie, `bearer` returns both tokens, "
+              "`hybrid` returns the access token and sets a refresh cookie. Without a mode, the server's is taken.",
+              body=SignInBody),
+    Operation("DELETE", "/v1/session", "sessions.sign_out", "session", "Sign out",
+              {204: None}, ALWAYS + REFUSED, security="any"),
+    Operation("POST", "/v1/session/cookie", "sessions.to_cookie", "session", "Hand this session to the browser",
+              {204: None}, (*ALWAYS, *REFUSED, "forbidden"),
+              "Sets the session cookie of the same session; ending it ends both.", security="bearer"),
+    Operation("POST", "/v1/session/confirm", "accounts.confirm", "session", "Confirm the password again (step-up)",
+              {204: None}, (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "too_many_attempts", "overloaded"),
+              "The time of authentication is now and every secret of the session is new: renew tokens right away.",
+              body=ConfirmBody, security="any"),
+    Operation("GET", "/v1/sessions", "sessions.devices", "devices", "List the devices signed in",
+              {200: SessionsOut}, ALWAYS + REFUSED, security="any"),
+    Operation("DELETE", "/v1/sessions/{id}", "sessions.end_one", "devices", "End one of them",
+              {204: None}, (*ALWAYS, *REFUSED, "not_found"), security="any", parameters=(_SESSION_ID,)),
+    Operation("DELETE", "/v1/sessions", "sessions.end_many", "devices", "End all, or all others",
+              {204: None}, (*ALWAYS, *REFUSED, "request_malformed"), security="any", parameters=(_KEEP,)),
+    Operation("POST", "/v1/users", "accounts.sign_up", "account", "Make an account",
+              {201: UserCreated},
+              (*ALWAYS, *BODY, "sign_up_closed", "password_refused", "email_taken", "too_many_attempts", "overloaded"),
+              "Signs nobody in.", body=SignUpBody),
+    Operation("PUT", "/v1/user/password", "accounts.change_password", "account", "Change the password",
+              {204: None},
+              (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "password_refused", "too_many_attempts", "overloaded"),
+              "Ends every other session of the user.", body=PasswordBody, security="any"),
+    Operation("GET", "/.well-known/jwks.json", "documents.jwks", "keys", "The public keys of access tokens",
+              {200: dict[str, Any]}, ("host_unknown", "store_unavailable"), "RFC 7517."),
+    Operation("GET", "/healthz", "monitoring.alive", "operation", "Does this process answer?", {200: Health}),
+    Operation("GET", "/readyz", "monitoring.ready", "operation", "Can it serve?",
+              {200: Health}, ("store_unavailable",)),
+    Operation("GET", "/metrics", "monitoring.metrics", "operation", "Prometheus metrics",
+              {200: None}, ("host_unknown", "not_found"),
+              "For callers on this machine, or with the configured token."),
+)  # fmt: skip

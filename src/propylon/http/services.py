@@ -1,0 +1,44 @@
+"""What the endpoints are given: the flows, and a few values. Assembled in ``app``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from propylon.config import Config
+from propylon.core.session import SessionPolicy
+from propylon.flows.account import Accounts
+from propylon.flows.gate import Gate
+from propylon.flows.issue import Issuer
+from propylon.flows.renew import Renew
+from propylon.flows.server_mode import ServerMode
+from propylon.flows.session_data import AtHome
+from propylon.flows.sign_in import SignIn
+from propylon.flows.sign_out import SignOut
+from propylon.flows.signing import SigningKeys
+from propylon.http.metrics import Metrics
+from propylon.http.transport import Transport
+from propylon.ports import Clock, SessionReader, Upkeep
+from propylon.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything behind the HTTP contract."""
+
+    config: Config
+    policy: SessionPolicy
+    clock: Clock
+    transport: Transport
+    gate: Gate
+    issuer: Issuer
+    keys: SigningKeys
+    mode: ServerMode
+    sign_in: SignIn
+    sign_out: SignOut
+    renew: Renew
+    accounts: Accounts
+    home: AtHome
+    sessions: SessionReader
+    upkeep: Upkeep
+    pages: Pages
+    metrics: Metrics

@@ -1,0 +1,214 @@
+"""``/v1/session`` and ``/v1/sessions``: sign-in, renewal, hand-over, devices, sign-out."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden
+from propylon.flows.issue import Issued
+from propylon.flows.sign_in import SignInRequest
+from propylon.http import bodies, problems
+from propylon.http.context import (
+    json_response,
+    no_content,
+    require_principal,
+    require_session,
+    root_of,
+    tongue,
+)
+from propylon.http.schemas import (
+    RefreshBody,
+    SessionsOut,
+    SignedInOut,
+    SignInBody,
+    TokensOut,
+    UserOut,
+    WhoOut,
+    session_out,
+    user_out,
+)
+from propylon.http.services import Services
+
+# A browser that signs out drops what it kept of our answers, so the back button shows nothing (ASVS 7.4.1).
+SIGN_OUT_HEADERS = {"clear-site-data": '"cache"'}
+
+
+class SessionsApi:
+    """The life of a session over JSON."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def sign_in(self, request: Request) -> Response:
+        """Open a session."""
+        services = self._services
+        body = await bodies.json(request, SignInBody)
+        mode = body.mode if body.mode is not UNSET else await services.mode.current()
+        if mode != "bearer":
+            # Login CSRF: a cookie of somebody else's account must not be planted from another site.
+            services.transport.require_same_site(request.scope)
+        wish = SignInRequest(
+            email=body.email,
+            password=body.password,
+            mode=mode,
+            remember=body.remember,
+            end=body.end if body.end is not UNSET else None,
+        )
+        try:
+            signed_in = await services.sign_in(wish, services.transport.caller(request.scope))
+        except Conflict as conflict:
+            return self._limit_reached(request, conflict)
+        if signed_in.issued.cookie is not None:
+            await self.end_replaced(request)
+        services.metrics.sign_ins.labels(mode=mode).inc()
+        issued = signed_in.issued
+        user = user_out(signed_in.user, services.gate.permissions(signed_in.user))
+        answer = json_response(_signed_in(user, issued), 201)
+        answer.raw_headers += services.transport.cookies_of(issued, root_of(request), services.clock.now())
+        return answer
+
+    async def end_replaced(self, request: Request) -> None:
+        """End the session whose cookie this browser is about to lose (ASVS 7.2.4): nobody could end it later."""
+        try:
+            before = self._services.transport.session_cookie(request.scope)
+            if before is not None:
+                caller = self._services.transport.caller(request.scope)
+                principal = await self._services.gate.authenticate(before, caller)
+                await self._services.sign_out.here(principal)
+        except CredentialRefused:
+            return  # it was dead already, or never ours
+
+    async def who(self, request: Request) -> Response:
+        """Say who is calling."""
+        services = self._services
+        principal = await require_principal(services, request)
+        session, user = await require_session(services, principal)
+        who = WhoOut(user_out(user, services.gate.permissions(user)), session_out(session, session.id))
+        return json_response(who)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the caller's session."""
+        principal = await require_principal(self._services, request)
+        await self._services.sign_out.here(principal)
+        return self._signed_out(request)
+
+    async def renew(self, request: Request) -> Response:
+        """Hand out a new access token, by exactly one of body, refresh cookie, session cookie."""
+        services = self._services
+        body = await bodies.optional_json(request, RefreshBody)
+        caller = services.transport.caller(request.scope)
+        if body is not None and body.refresh_token is not UNSET:
+            issued = await services.renew.by_refresh_token(body.refresh_token, caller)
+            return self._renewed(request, issued, in_body=True)
+        cookie = services.transport.refresh_cookie(request.scope)
+        if cookie is not None:
+            services.transport.require_same_site(request.scope)
+            issued = await services.renew.by_refresh_token(cookie.value, caller)
+            return self._renewed(request, issued, in_body=False)
+        principal = await require_principal(services, request)
+        if principal.credential != "cookie":
+            # An access token must not make the next one: then a stolen one would live for ever.
+            raise CredentialRefused("credential_missing")
+        return self._renewed(request, await services.renew.by_cookie(principal), in_body=True)
+
+    async def to_cookie(self, request: Request) -> Response:
+        """Hand a session that travels as tokens to the browser as a cookie."""
+        services = self._services
+        services.transport.require_same_site(request.scope)
+        principal = await require_principal(services, request)
+        if principal.credential != "access_token":
+            raise Forbidden
+        session, _ = await require_session(services, principal)
+        answer = no_content()
+        cookie = services.issuer.cookie(session)
+        answer.raw_headers.append(services.transport.set_session_cookie(cookie, session, services.clock.now()))
+        return answer
+
+    async def devices(self, request: Request) -> Response:
+        """List the caller's live sessions, newest first."""
+        principal = await require_principal(self._services, request)
+        sessions = await self._services.sessions.live_sessions(principal.user_id, self._services.clock.now())
+        return json_response(
+            SessionsOut([session_out(session, principal.session_id) for session in reversed(sessions)])
+        )
+
+    async def end_one(self, request: Request) -> Response:
+        """End one of the caller's sessions."""
+        principal = await require_principal(self._services, request)
+        session_id = request.path_params["id"]
+        await self._services.sign_out.one(principal, session_id, self._services.transport.caller(request.scope))
+        return self._signed_out(request) if session_id == principal.session_id else no_content()
+
+    async def end_many(self, request: Request) -> Response:
+        """End all of the caller's sessions, or all but this one."""
+        principal = await require_principal(self._services, request)
+        caller = self._services.transport.caller(request.scope)
+        keep = request.query_params.get("keep")
+        if keep == "current":
+            await self._services.sign_out.others(principal, caller)
+            return no_content()
+        if keep is not None:
+            raise ClientError("request_malformed")  # a misspelt "keep" must not end what was to be kept
+        await self._services.sign_out.everywhere(principal, caller)
+        return self._signed_out(request)
+
+    async def verify(self, request: Request) -> Response:
+        """Answer a proxy that asks who is calling (forward-auth)."""
+        services = self._services
+        credential = services.transport.credential(request.scope)
+        if credential is not None and credential.ambient:
+            services.transport.require_same_site(request.scope, method=self._original_method(request))
+        principal = await require_principal(services, request)
+        return no_content(
+            {
+                "x-propylon-user": principal.user_id,
+                "x-propylon-session": principal.session_id,
+                "x-propylon-roles": ",".join(sorted(principal.roles)),
+            }
+        )
+
+    def _original_method(self, request: Request) -> str | None:
+        if not self._services.transport.peer_is_trusted(request.scope):
+            return None
+        headers = request.headers
+        method = headers.get("x-forwarded-method") or headers.get("x-original-method")
+        return method.upper() if method else None
+
+    def _renewed(self, request: Request, issued: Issued, *, in_body: bool) -> Response:
+        access = issued.access
+        if access is None:
+            raise CredentialRefused("credential_missing")
+        refresh_token = issued.refresh_token if in_body and issued.refresh_token is not None else UNSET
+        answer = json_response(TokensOut(access.value, "Bearer", access.expires_in_s, refresh_token))
+        if not in_body and issued.refresh_token is not None:
+            answer.raw_headers.append(
+                self._services.transport.set_refresh_cookie(
+                    issued.refresh_token, issued.session, root_of(request), self._services.clock.now()
+                )
+            )
+        return answer
+
+    def _signed_out(self, request: Request) -> Response:
+        answer = no_content(SIGN_OUT_HEADERS)
+        answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
+        return answer
+
+    def _limit_reached(self, request: Request, conflict: Conflict) -> Response:
+        if conflict.code != "session_limit_reached":
+            raise conflict
+        sessions = [session_out(session, None) for session in conflict.facts["sessions"]]
+        public_url = self._services.config.public_url
+        return problems.response(conflict, tongue(self._services, request), public_url, sessions=sessions)
+
+
+def _signed_in(user: UserOut, issued: Issued) -> SignedInOut:
+    body = SignedInOut(user, session_out(issued.session, issued.session.id))
+    if issued.access is not None:
+        body.access_token = issued.access.value
+        body.token_type = "Bearer"
+        body.expires_in = issued.access.expires_in_s
+    if issued.refresh_token is not None and issued.session.mode == "bearer":
+        body.refresh_token = issued.refresh_token
+    return body

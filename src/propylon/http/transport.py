@@ -1,0 +1,197 @@
+"""Requests to credentials, and issued credentials to cookies: both directions, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from propylon.config import Config
+from propylon.core.csrf import same_site_intended
+from propylon.core.network import client_address
+from propylon.core.principal import Credential
+from propylon.core.session import Session
+from propylon.errors import CredentialRefused, Forbidden
+from propylon.flows.caller import Caller
+from propylon.flows.issue import Issued
+
+Headers = Iterable[tuple[bytes, bytes]]
+Scope = Any
+
+REFRESH_PATH = "/v1/session/tokens"
+# Cookie names by whether the public URL is https. The prefixes make the browser refuse cookies planted by a
+# sibling domain or over http (6265bis 4.1.3); plain names only on this machine.
+_COOKIE_NAMES = {True: b"__Host-propylon", False: b"propylon"}
+_REFRESH_NAMES = {True: b"__Secure-propylon-refresh", False: b"propylon-refresh"}
+_LANGUAGE_COOKIE = b"propylon-language"
+MAX_USER_AGENT_CHARS = 512
+
+
+class Transport:
+    """What travels in headers, for one public URL."""
+
+    def __init__(self, config: Config) -> None:
+        self._secure = config.secure
+        self._session_name = _COOKIE_NAMES[config.secure]
+        self._refresh_name = _REFRESH_NAMES[config.secure]
+        self._trusted = config.trusted_proxies
+        self._origins = frozenset({config.public_origin, *config.origins})
+        self._loopback = config.loopback
+        self._strict = config.csrf_strict
+
+    def credential(self, scope: Scope) -> Credential | None:
+        """Return the one credential of a request, or None where there is none.
+
+        A bearer header wins and then cookies are not looked at, also when the header is refused: trying the
+        next thing that may work is how one user is taken for another. Other schemes (a proxy's ``Basic``) are
+        not ours.
+
+        Raises:
+            CredentialRefused: ``credential_ambiguous`` for two headers or two session cookies (whoever tossed
+                the second one must not choose); ``credential_malformed`` for a bearer header without a token.
+        """
+        authorization: bytes | None = None
+        cookies: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"cookie":
+                cookies.append(value)
+            elif name == b"authorization":
+                if authorization is not None:
+                    raise CredentialRefused("credential_ambiguous")
+                authorization = value
+        if authorization is not None and (token := _bearer_token(authorization)) is not None:
+            return Credential("access_token", token, ambient=False)
+        value = _only(cookies, self._session_name)
+        return Credential("cookie", value, ambient=True) if value is not None else None
+
+    def session_cookie(self, scope: Scope) -> Credential | None:
+        """Return the session cookie, whatever else there is."""
+        value = _only(_cookie_headers(scope), self._session_name)
+        return Credential("cookie", value, ambient=True) if value is not None else None
+
+    def refresh_cookie(self, scope: Scope) -> Credential | None:
+        """Return the refresh cookie, or None."""
+        value = _only(_cookie_headers(scope), self._refresh_name)
+        return Credential("refresh_token", value, ambient=True) if value is not None else None
+
+    def language_cookie(self, scope: Scope) -> str | None:
+        """Return the language that the person chose, as it came; None where it is absent or doubled."""
+        values = _values(_cookie_headers(scope), _LANGUAGE_COOKIE)
+        return values[0].decode("latin-1") if len(values) == 1 else None
+
+    def caller(self, scope: Scope) -> Caller:
+        """Return where a request comes from. Forwarded addresses count only from configured proxies."""
+        peer = scope["client"][0] if scope.get("client") else ""
+        forwarded = [value.decode("latin-1") for value in all_headers(scope, b"x-forwarded-for")]
+        user_agent = header(scope, b"user-agent")
+        ip = client_address(peer, forwarded, self._trusted) if forwarded else peer
+        return Caller(ip, user_agent[:MAX_USER_AGENT_CHARS] if user_agent is not None else None)
+
+    def peer_is_trusted(self, scope: Scope) -> bool:
+        """Return whether the connection comes from a configured proxy."""
+        return bool(scope.get("client")) and scope["client"][0] in self._trusted
+
+    def require_same_site(self, scope: Scope, *, method: str | None = None) -> None:
+        """Raise ``cross_site_refused`` unless our own pages, or configured origins, sent this request.
+
+        Args:
+            scope: of the request.
+            method: of the original request, behind forward-auth.
+        """
+        intended = same_site_intended(
+            method or scope["method"],
+            sec_fetch_site=header(scope, b"sec-fetch-site"),
+            origin=header(scope, b"origin"),
+            allowed_origins=self._allowed_origins(scope),
+            strict=self._strict,
+        )
+        if not intended:
+            raise Forbidden("cross_site_refused")
+
+    def cookies_of(self, issued: Issued, root: str, now: int) -> list[tuple[bytes, bytes]]:
+        """Return the ``Set-Cookie`` headers that hand ``issued`` to a browser."""
+        headers = []
+        session = issued.session
+        if issued.cookie is not None:
+            headers.append(self.set_session_cookie(issued.cookie, session, now))
+        if issued.refresh_token is not None and session.mode == "hybrid":
+            headers.append(self.set_refresh_cookie(issued.refresh_token, session, root, now))
+        return headers
+
+    def set_session_cookie(self, value: str, session: Session, now: int) -> tuple[bytes, bytes]:
+        """Return the header that sets the session cookie."""
+        life = f"; Max-Age={max(0, session.expires_at - now)}" if session.remember else ""
+        return self._set(self._session_name, value, f"Path=/; HttpOnly; SameSite=Lax{life}")
+
+    def set_refresh_cookie(self, value: str, session: Session, root: str, now: int) -> tuple[bytes, bytes]:
+        """Return the header that sets the refresh cookie, on its own path alone."""
+        life = f"; Max-Age={max(0, session.expires_at - now)}" if session.remember else ""
+        path = f"Path={root}{REFRESH_PATH}"
+        return self._set(self._refresh_name, value, f"{path}; HttpOnly; SameSite=Strict{life}")
+
+    def clear_cookies(self, root: str) -> list[tuple[bytes, bytes]]:
+        """Return the headers that remove both cookies. Sent at sign-out only.
+
+        Never with a refusal: an answer that was late would remove the cookie of a newer sign-in.
+        """
+        return [
+            self._set(self._session_name, "", "Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
+            self._set(self._refresh_name, "", f"Path={root}{REFRESH_PATH}; HttpOnly; SameSite=Strict; Max-Age=0"),
+        ]
+
+    def set_language_cookie(self, language: str) -> tuple[bytes, bytes]:
+        """Return the header that remembers the chosen language for a year."""
+        return self._set(_LANGUAGE_COOKIE, language, "Path=/; SameSite=Lax; Max-Age=31536000")
+
+    def _set(self, name: bytes, value: str, attributes: str) -> tuple[bytes, bytes]:
+        secure = "; Secure" if self._secure else ""
+        return b"set-cookie", name + f"={value}; {attributes}{secure}".encode("latin-1")
+
+    def _allowed_origins(self, scope: Scope) -> frozenset[str]:
+        if not self._loopback:
+            return self._origins
+        # On this machine a node answers on any loopback name and port; the Host was checked to be one.
+        return self._origins | {f"http://{header(scope, b'host') or ''}"}
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the first value of a header, or None."""
+    return next((value.decode("latin-1") for found, value in scope["headers"] if found == name), None)
+
+
+def all_headers(scope: Scope, name: bytes) -> list[bytes]:
+    """Return every value of a header, in order."""
+    return [value for found, value in scope["headers"] if found == name]
+
+
+def _cookie_headers(scope: Scope) -> list[bytes]:
+    return all_headers(scope, b"cookie")
+
+
+def _values(headers: list[bytes], name: bytes) -> list[bytes]:
+    # Names match exactly: browsers compare prefixes case-blind, so a look-alike in other case is not ours.
+    found = []
+    for line in headers:
+        for pair in line.split(b";"):
+            given, equals, value = pair.strip(b" \t").partition(b"=")
+            if equals and given == name:
+                found.append(value)
+    return found
+
+
+def _only(headers: list[bytes], name: bytes) -> str | None:
+    values = _values(headers, name)
+    if len(values) > 1:
+        raise CredentialRefused("credential_ambiguous")
+    return values[0].decode("latin-1") if values else None
+
+
+def _bearer_token(authorization: bytes) -> str | None:
+    """Return the token of a bearer header (RFC 6750 2.1), None for a scheme that is not ours."""
+    scheme, _, token = authorization.partition(b" ")
+    if scheme.lower() not in (b"bearer", b"dpop"):
+        return None
+    token = token.strip(b" ")
+    # A DPoP-bound token is never good without its proof, which this version does not read.
+    if scheme.lower() == b"dpop" or not token or b" " in token:
+        raise CredentialRefused("credential_malformed")
+    return token.decode("latin-1")
