@@ -50,7 +50,7 @@ _CREDENTIAL: Final = re.compile(
 )
 
 
-class Unsealable(PropylonError):   - named like the rest of the tree
+class Unsealable(PropylonError):
     """A sealed value was made with another key or for another context, or was altered."""
 
     code = "unsealable"

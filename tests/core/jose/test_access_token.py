@@ -7,11 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-
-from propylon.core.jose import base64url
-from propylon.core.jose.access_token import MAX_LEEWAY_S, issue
-from propylon.core.jose.signing import SigningKey
-from propylon.errors import CredentialRefused
 from tests.core.jose.forge import (
     ALL_KEYS,
     AUDIENCE,
@@ -27,6 +22,11 @@ from tests.core.jose.forge import (
     refusal,
     signed,
 )
+
+from propylon.core.jose import base64url
+from propylon.core.jose.access_token import MAX_LEEWAY_S, issue
+from propylon.core.jose.signing import SigningKey
+from propylon.errors import CredentialRefused
 
 
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

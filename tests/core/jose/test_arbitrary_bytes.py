@@ -7,13 +7,13 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core.jose.forge import ALL_KEYS, CLAIMS, ES256, HS256, header_of, judge, key_set, payload_with, signed
 
 from propylon.core.jose import base64url, jws
 from propylon.core.jose.access_token import issue
 from propylon.core.jose.jwk import KeySet, import_jwk
 from propylon.core.jose.refusals import KeyRefused, TokenRefused
 from propylon.core.jose.signing import SigningKey
-from tests.core.jose.forge import ALL_KEYS, CLAIMS, ES256, HS256, header_of, judge, key_set, payload_with, signed
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -15,12 +15,6 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-from propylon.core.jose import base64url
-from propylon.core.jose.access_token import MAX_TOKEN_BYTES, issue
-from propylon.core.jose.jwk import KeySet, hmac_key, import_jwk
-from propylon.core.jose.refusals import KeyRefused
-from propylon.core.jose.signing import SigningKey
 from tests.core.jose.forge import (
     ALL_KEYS,
     CLAIMS,
@@ -37,6 +31,12 @@ from tests.core.jose.forge import (
     signed,
     to_bytes,
 )
+
+from propylon.core.jose import base64url
+from propylon.core.jose.access_token import MAX_TOKEN_BYTES, issue
+from propylon.core.jose.jwk import KeySet, hmac_key, import_jwk
+from propylon.core.jose.refusals import KeyRefused
+from propylon.core.jose.signing import SigningKey
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 VALID = issue(CLAIMS, ES256)

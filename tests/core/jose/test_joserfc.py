@@ -8,12 +8,12 @@ import json
 import pytest
 from joserfc import jws as other_jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, thumbprint
+from tests.core.jose.forge import ALL_KEYS, CLAIMS, ES256, PAYLOAD, header_of, judge, key_set
 
 from propylon.core.jose import base64url
 from propylon.core.jose.access_token import issue
 from propylon.core.jose.jwk import KeySet
 from propylon.core.jose.signing import SigningKey
-from tests.core.jose.forge import ALL_KEYS, CLAIMS, ES256, PAYLOAD, header_of, judge, key_set
 
 # RFC 9864 would rather have the name Ed25519; verifiers in the field know EdDSA.
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.core.jose.forge import EDDSA, ES256, HS256, RS256, without_ellipsis
 
 from propylon.core.jose import base64url
 from propylon.core.jose.jwk import MAX_JWKS_BYTES, MAX_KEYS, KeySet, hmac_key, import_jwk, thumbprint
 from propylon.core.jose.key_checks import ed25519_fault, rsa_fault
 from propylon.core.jose.refusals import KeyRefused
 from propylon.errors import SetupError
-from tests.core.jose.forge import EDDSA, ES256, HS256, RS256, without_ellipsis
 
 P25519 = 2**255 - 19
 PUBLIC = {key.alg: key.verification_key.public_jwk() for key in (ES256, EDDSA, RS256)}
 SECRET = {"kty": "oct", "k": base64url.encode(b"k" * 32), "alg": "HS256", "kid": "secret"}
 
 
-def with_changes(alg: str, **changes: Any) -> dict[str, Any]:
+def with_changes(alg: str, /, **changes: Any) -> dict[str, Any]:
     """Give a sound public JWK, changed; a member set to ``...`` is left out."""
     return without_ellipsis({**PUBLIC[alg], **changes})
 
@@ -138,8 +139,6 @@ def test_a_symmetric_key_is_never_published() -> None:
 
 def test_the_name_of_an_hmac_key_tells_nothing_of_it() -> None:
     """64 bits of a hash in a domain of its own: the same for the same key, and not its plain hash."""
-    import hashlib
-
     secret = HS256.to_private()
     assert HS256.kid == hmac_key(secret, "HS256").kid
     assert len(HS256.kid) == 11
@@ -208,8 +207,8 @@ def test_what_is_no_key_set_or_too_large_is_refused(data: bytes) -> None:
 
 
 def test_an_ec_coordinate_keeps_its_leading_zero() -> None:
-    """RFC 7518 section 6.2.1.2: full length always; one key in 128 would break without it."""
-    private = next(key for key in keys_of_p521() if key.public_key().public_numbers().x < 2**512)
+    """RFC 7518 section 6.2.1.2: full length always; every second P-521 key would break without it."""
+    private = next(key for key in keys_of_p521() if key.public_key().public_numbers().x < 2**520)
     numbers = private.public_key().public_numbers()
     x, y = (base64url.encode(value.to_bytes(66, "big")) for value in (numbers.x, numbers.y))
     assert import_jwk({"kty": "EC", "crv": "P-521", "x": x, "y": y, "alg": "ES512"}).public_jwk()["x"] == x

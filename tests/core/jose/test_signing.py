@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.core.jose.forge import ALL_KEYS, ES256, HS256, RS256
 
 from propylon.core.jose.refusals import KeyRefused
 from propylon.core.jose.signing import SigningKey
-from tests.core.jose.forge import ALL_KEYS, ES256, HS256, RS256
 
 
 def der(private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes | None = None) -> bytes:

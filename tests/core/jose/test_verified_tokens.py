@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.core.jose.forge import CLAIMS
 
 from propylon.core.jose.access_token import VerifiedTokens
-from tests.core.jose.forge import CLAIMS
 
 
 def test_a_token_is_remembered_until_its_deadline() -> None:
