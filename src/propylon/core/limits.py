@@ -56,7 +56,8 @@ def admit(limits: SessionLimits, live: Sequence[Session], newcomer: Session, rol
     crowds = ((of_kind, limits.per_kind.get(kind)), (tuple(live), limits.of(roles)))
     leaving: list[Session] = []
     for crowd, limit in crowds:
-        staying = [session for session in crowd if session not in leaving]
+        gone = {session.id for session in leaving}
+        staying = [session for session in crowd if session.id not in gone]
         excess = len(staying) + 1 - limit if limit is not None else 0
         if excess > 0 and limits.policy == "refuse_newest":
             return LimitReached(tuple(staying), limit or 0)

@@ -16,6 +16,7 @@ from typing import Final
 import argon2
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 
 from propylon.errors import PropylonError, RuleRefused, SetupError
 
@@ -160,13 +161,17 @@ class Hasher:
             raise PropylonError("hash_unreadable") from None
 
     def needs_rehash(self, stored: str) -> bool:
-        """Say whether a stored hash was made at another cost than this profile's.
+        """Say whether a stored hash was cheaper to make than this profile's, counted in memory times passes.
+
+        A dearer one, imported or of an earlier profile, is never replaced by a weaker.
 
         Raises:
             PropylonError: ``hash_unreadable``.
         """
         _bound(stored)
-        return self._argon2.check_needs_rehash(stored)
+        cost = argon2.extract_parameters(stored)
+        outdated = cost.type is not argon2.Type.ID or cost.version != ARGON2_VERSION
+        return outdated or cost.memory_cost * cost.time_cost < self.profile.memory_kib * self.profile.time_cost
 
     def decoy(self) -> str:
         """Return the stored hash of nobody's password.

@@ -84,7 +84,8 @@ def rotate(session: Session | None, presented: int, *, now: int, grace_s: int, o
     # An honest client loses an answer now and then, at home. A thief elsewhere is caught here at the first
     # word; one next door, taking turns with the victim, is late twice in a row and caught at the second.
     if origin == session.refresh_origin and session.late_generation != presented - 1:
-        return Late(msgspec.structs.replace(session, late_generation=presented, last_seen_at=now))
+        seen_at = max(session.last_seen_at, now)
+        return Late(msgspec.structs.replace(session, late_generation=presented, last_seen_at=seen_at))
     return Reused(ended(session, Ending("reused", now)))
 
 

@@ -60,6 +60,12 @@ class RememberedPrincipals:
         for session_id in self._sessions_of_user.get(user_id, set()).copy():
             self.forget_session(session_id)
 
+    def forget_all(self) -> None:
+        """Forget everything: what changed is not known any more."""
+        self._found.clear()
+        self._of_session.clear()
+        self._sessions_of_user.clear()
+
     def forget_stale(self, monotonic: float) -> None:
         """Drop what would have to be verified anew anyway."""
         for digest in [digest for digest, held in self._found.items() if held.until <= monotonic]:

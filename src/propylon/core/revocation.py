@@ -19,7 +19,8 @@ class FeedEntry(msgspec.Struct, frozen=True):
     Attributes:
         position: the store's order; strictly rising.
         subject: what changed. ``session_ended`` kills tokens; the others drop what was remembered.
-        id: of the session or user; empty where there is only one such thing.
+        id: of the session or user; empty where there is only one such thing, and where entries were dropped
+            before this process read them: it may have been any.
         reason: why a session ended (``core.session.EndReason``), otherwise empty.
         expires_at: epoch seconds after which no token exists that this entry could kill.
     """

@@ -136,8 +136,17 @@ def confirmed(session: Session, *, now: int, origin: str) -> Session:
     """Return the session after its user proved again who they are: every secret of it is new.
 
     The cookie, the refresh token and the next access token change (OWASP: renew at every change of
-    privilege). The refresh token's old generation counts as just rotated by this very request.
+    privilege). The refresh token's old generation counts as just rotated by this very request; only where
+    the answer carries no refresh token (bearer) it stays what it is until its next use, or whoever confirms
+    twice, or on another network, would be taken for a thief.
     """
+    if session.mode != "bearer":
+        session = msgspec.structs.replace(
+            session,
+            refresh_generation=session.refresh_generation + 1,
+            refresh_rotated_at=now,
+            refresh_origin=origin,
+        )
     return msgspec.structs.replace(
         session,
         auth_time=now,
@@ -145,9 +154,6 @@ def confirmed(session: Session, *, now: int, origin: str) -> Session:
         last_seen_at=max(session.last_seen_at, now),
         cookie_generation=session.cookie_generation + 1,
         cookie_rotated_at=now,
-        refresh_generation=session.refresh_generation + 1,
-        refresh_rotated_at=now,
-        refresh_origin=origin,
     )
 
 

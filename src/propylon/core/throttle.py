@@ -31,7 +31,11 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 def standing(tally: Tally, pace: Pace, now: int) -> int:
-    """Return the failures that are not forgiven yet."""
+    """Return the failures that are not forgiven yet; none once the wall clock was set back beyond any delay."""
+    # Clocks of nodes differ by seconds. A failure further ahead was counted by a clock that was wrong, and
+    # would lock its source out until that time comes.
+    if tally.last_at - now > pace.longest_wait_s:
+        return 0
     return max(0, tally.failures - max(0, now - tally.last_at) // pace.forgive_s)
 
 
@@ -45,12 +49,13 @@ def wait_s(tally: Tally, pace: Pace, now: int) -> int:
         return 0
     # 1 << 20 s is longer than any sensible bound: the exponent stays small whatever was counted.
     delay_s = min(pace.longest_wait_s, 1 << min(beyond, 20))
-    return max(0, tally.last_at + delay_s - now)
+    return min(delay_s, max(0, tally.last_at + delay_s - now))
 
 
 def failed(tally: Tally, pace: Pace, now: int) -> Tally:
     """Return the tally after one more failure at ``now``."""
-    return Tally(standing(tally, pace, now) + 1, max(now, tally.last_at))
+    standing_now = standing(tally, pace, now)
+    return Tally(standing_now + 1, max(now, tally.last_at) if standing_now else now)
 
 
 def forgotten_at(tally: Tally, pace: Pace) -> int:

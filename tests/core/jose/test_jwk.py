@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.core.jose.forge import EDDSA, ES256, HS256, RS256, without_ellipsis
 
 from propylon.core.jose import base64url
@@ -98,7 +98,7 @@ def test_an_odd_rsa_exponent_is_refused(exponent: int) -> None:
 
 def test_an_rsa_modulus_must_be_long_odd_and_bounded() -> None:
     """J22: 1024 bits, an even number, more bits than anybody needs, and leading zeros."""
-    short = rsa.generate_private_key(65537, 1024).public_key().public_numbers().n
+    short = int.from_bytes(b"\xff" * 128, "big")
     assert "2048" in refused(rsa_members(short))
     assert "even" in refused(rsa_members(MODULUS - 1))
     assert "8192" in refused(rsa_members(2**8192 + 1))
@@ -138,7 +138,7 @@ def test_a_symmetric_key_is_never_published() -> None:
 
 
 def test_the_name_of_an_hmac_key_tells_nothing_of_it() -> None:
-    """64 bits of a hash in a domain of its own: the same for the same key, and not its plain hash."""
+    """66 bits of a hash in a domain of its own: the same for the same key, and not its plain hash."""
     secret = HS256.to_private()
     assert HS256.kid == hmac_key(secret, "HS256").kid
     assert len(HS256.kid) == 11

@@ -1,8 +1,7 @@
-"""The access token: a JWT by RFC 9068, issued, verified whole, and remembered once verified."""
+"""The access token: a JWT by RFC 9068, issued, and verified whole."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Collection
 
@@ -14,7 +13,7 @@ from propylon.core.jose.jwk import KeySet
 from propylon.core.jose.refusals import TokenRefused
 from propylon.core.jose.signing import SigningKey
 
-__all__ = ["AccessClaims", "TokenRefused", "VerifiedTokens", "issue", "verify"]
+__all__ = ["AccessClaims", "TokenRefused", "issue", "verify"]
 
 TYP = "at+jwt"
 MAX_TOKEN_BYTES = 8192  # what common servers allow a whole header line
@@ -22,8 +21,8 @@ MAX_ID_CHARS = 255
 MAX_LIST_ENTRIES = 64  # audiences, roles, scopes: each
 MAX_TIME = 253_402_300_799  # the last second of the year 9999
 MAX_LEEWAY_S = 300  # RFC 7519 section 4.1.5: "no more than a few minutes"
-MAX_VERIFIED_TOKENS = 16_384  # about 1.5 KiB each
 
+_SUPPORTED = frozenset(ALGORITHMS)
 _TYPES = frozenset({TYP, "application/at+jwt"})
 # RFC 6749 section 3.3: printable ASCII but space, quote and backslash.
 _SCOPE_ALPHABET = frozenset(chr(code) for code in range(0x21, 0x7F)) - {'"', "\\"}
@@ -146,7 +145,7 @@ def verify(
 
 
 def _check_settings(algorithms: Collection[str], leeway_s: int) -> None:
-    if isinstance(algorithms, str) or not algorithms or not ALGORITHMS.keys() >= set(algorithms):
+    if isinstance(algorithms, str) or not algorithms or not _SUPPORTED.issuperset(algorithms):
         raise ValueError("algorithms must be a collection of supported names")
     if not 0 <= leeway_s <= MAX_LEEWAY_S:
         raise ValueError("leeway_s must be from 0 to 300")
@@ -246,67 +245,6 @@ def _claims(payload: _Payload) -> AccessClaims:
         client_id=payload.client_id,
     )
 
-
-class VerifiedTokens:
-    """A bounded memory of verified tokens, so that a repeat costs a hash instead of a signature.
-
-    It holds no token, only SHA-256 digests. One memory belongs to one set of keys, issuer, audience and
-    algorithms: `clear` it when any of these changes. Revocation is asked elsewhere, every time.
-    """
-
-    __slots__ = ("_digests_by_session", "_entries", "_max_count")
-
-    def __init__(self, max_count: int = MAX_VERIFIED_TOKENS) -> None:
-        """Make an empty memory of at most ``max_count`` tokens."""
-        if max_count < 1:
-            raise ValueError("max_count must be at least 1")
-        self._max_count = max_count
-        self._entries: dict[bytes, tuple[float, AccessClaims]] = {}
-        self._digests_by_session: dict[str, set[bytes]] = {}
-
-    def get(self, token: bytes, monotonic: float) -> AccessClaims | None:
-        """Give the claims of a token that was put here and is not over at ``monotonic`` (seconds).
-
-        A token seen to be over is dropped, so that no clock set back brings it to life again.
-        """
-        digest = hashlib.sha256(token).digest()
-        entry = self._entries.get(digest)
-        if entry is None:
-            return None
-        if monotonic < entry[0]:
-            return entry[1]
-        self._drop(digest)
-        return None
-
-    def put(self, token: bytes, claims: AccessClaims, deadline: float) -> None:
-        """Remember a verified token until ``deadline`` (monotonic seconds); when full, the oldest goes."""
-        digest = hashlib.sha256(token).digest()
-        if digest in self._entries:
-            self._drop(digest)
-        elif len(self._entries) >= self._max_count:
-            self._drop(next(iter(self._entries)))
-        self._entries[digest] = (deadline, claims)
-        self._digests_by_session.setdefault(claims.session_id, set()).add(digest)
-
-    def forget_session(self, session_id: str) -> None:
-        """Forget every token of a session."""
-        for digest in self._digests_by_session.pop(session_id, ()):
-            del self._entries[digest]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self._digests_by_session.clear()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def _drop(self, digest: bytes) -> None:
-        session_id = self._entries.pop(digest)[1].session_id
-        digests = self._digests_by_session[session_id]
-        digests.discard(digest)
-        if not digests:
-            del self._digests_by_session[session_id]
 
 
 _DECODER = msgspec.json.Decoder(_Payload)

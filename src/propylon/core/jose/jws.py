@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,8 +26,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     kid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Compact:
+class Compact(msgspec.Struct, frozen=True):
     """A token of sound form, not verified: it says which key to ask for, and nothing else yet.
 
     Attributes:
@@ -39,9 +37,12 @@ class Compact:
     """
 
     header: Header
-    signing_input: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
-    unverified_payload: bytes = field(repr=False)
+    signing_input: bytes
+    signature: bytes
+    unverified_payload: bytes
+
+    def __repr__(self) -> str:
+        return f"Compact(alg={self.header.alg!r})"  # a token is a credential: it stays out of logs
 
 
 def parse(token: str | bytes, *, max_bytes: int) -> Compact:

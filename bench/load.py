@@ -1,0 +1,144 @@
+"""What a guarded route costs over a real socket, and what a storm of sign-ins does to everyone else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from bench.table import Result, interleaved, median_of, ratios
+
+ROUNDS = 5
+SECONDS = 4
+CONNECTIONS = 32
+STORM_CLIENTS = 8
+ACCOUNT = {"email": "bench@example.com", "password": "correct horse battery staple"}
+
+
+def run() -> list[Result]:
+    """Measure; needs ``wrk`` (Debian package of that name)."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("The load figures need wrk: apt-get install wrk, or your system's package of that name.")
+    with _site() as url:
+        httpx.post(f"{url}/v1/users", json=ACCOUNT).raise_for_status()
+        bearer = httpx.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "bearer"}).json()["access_token"]
+        cookie = httpx.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "cookie"}).cookies["propylon"]
+        with_cookie, with_token = f"Cookie: propylon={cookie}", f"Authorization: Bearer {bearer}"
+        return [*_throughput(url, with_cookie, with_token), _storm(url, with_cookie)]
+
+
+def _throughput(url: str, with_cookie: str, with_token: str) -> list[Result]:
+    rounds = interleaved(
+        ROUNDS,
+        lambda: _wrk(f"{url}/open", "X-Bench: open")[0],
+        lambda: _wrk(f"{url}/me", with_cookie)[0],
+        lambda: _wrk(f"{url}/me", with_token)[0],
+    )
+    plain, cookie, token = rounds
+    results = []
+    for what, figures in (("cookie", cookie), ("access token", token)):
+        middle, spread = median_of(ratios(figures, plain))
+        remark = f"{median_of(figures)[0]:,.0f} of {median_of(plain)[0]:,.0f} requests a second"
+        results.append(
+            Result(f"GET /me by {what} / open route", middle, spread, "x", 0.90, at_most=False, remark=remark)
+        )
+    return results
+
+
+def _storm(url: str, with_cookie: str) -> Result:
+    idle = [_wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
+    with _sign_ins(url) as signed_in:
+        time.sleep(1)
+        busy = [_wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
+    quotients = ratios(busy, idle)
+    middle, spread = median_of(quotients)
+    remark = f"p99 {median_of(busy)[0]:.2f} ms against {median_of(idle)[0]:.2f} ms; {len(signed_in)} sign-ins meanwhile"
+    return Result("p99 of GET /me while sign-ins saturate / idle", middle, spread, "x", 2.0, remark=remark)
+
+
+def _wrk(url: str, header: str, connections: int = CONNECTIONS) -> tuple[float, float]:
+    """Return requests per second and the 99th percentile in milliseconds."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-H", header, url]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in text:
+        raise SystemExit(f"{url} refused under load:\n{text}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    tail = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
+    if rate is None or tail is None:
+        raise SystemExit(f"wrk said something unexpected:\n{text}")
+    return float(rate[1]), float(tail[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[tail[2]]
+
+
+@contextmanager
+def _sign_ins(url: str) -> Iterator[list[float]]:
+    """Sign in without pause from several clients."""
+    over = threading.Event()
+    times: list[float] = []
+
+    def client() -> None:
+        with httpx.Client() as http:
+            while not over.is_set():
+                if http.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "bearer"}).status_code == 201:
+                    times.append(time.perf_counter())
+
+    threads = [threading.Thread(target=client) for _ in range(STORM_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield times
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def _site() -> Iterator[str]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "PROPYLON_STORE": f"sqlite:///{folder}/bench.db",
+            "PROPYLON_PUBLIC_URL": f"http://localhost:{port}",
+            "PROPYLON_LOG_LEVEL": "warning",
+        }
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop",
+                   "--port", str(port), "--no-access-log", "--log-level", "error", "bench.site:application"]  # fmt: skip
+        server = subprocess.Popen(command, env=environ)
+        try:
+            url = f"http://localhost:{port}"
+            wait_for(f"{url}/readyz")
+            yield url
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def wait_for(url: str, patience_s: float = 20) -> float:
+    """Return the seconds until ``url`` answered."""
+    started = time.perf_counter()
+    while time.perf_counter() - started < patience_s:
+        try:
+            if httpx.get(url).status_code == 200:
+                return time.perf_counter() - started
+        except httpx.TransportError:
+            time.sleep(0.01)
+    raise SystemExit(f"{url} did not answer within {patience_s} s")
+
+
+def free_port() -> int:
+    """Return a loopback port that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,67 @@
+"""Addresses of services: what a public URL and an origin may be, and which hosts are this machine.
+
+The functions raise ``ValueError`` with a clause that says what is wrong, for ``config`` to put into a sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+MAX_URL_CHARS = 2_048
+
+# A host as it stands in an Origin header: no wildcard, no space, no quote, nothing that a header could break on.
+_PLAIN_URL = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[a-z0-9._~%/-]*)?", re.IGNORECASE)
+# Browsers leave these out of the Origin and Host headers.
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether ``host`` (no port) names this machine: localhost, *.localhost, 127.0.0.0/8, ::1."""
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def service_url(text: str) -> str:
+    """Return the address of a service in its one spelling: lower-case host, no default port, no last slash.
+
+    Raises:
+        ValueError: it is no http or https address, or has more than a host, a port and a path.
+    """
+    text = text.rstrip("/")
+    if len(text) > MAX_URL_CHARS:
+        raise ValueError(f"an address has at most {MAX_URL_CHARS} characters")
+    parts = urlsplit(text)
+    try:
+        port_is_sound = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_sound = False
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_sound:
+        raise ValueError(f"{text!r} is not an http:// or https:// address")
+    if not _PLAIN_URL.fullmatch(text):
+        raise ValueError(f"{text!r} may have a host, a port and a path of plain characters, and nothing else")
+    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def allowed_origin(text: str) -> str:
+    """Return an origin whose pages may call with credentials, spelled as browsers spell it.
+
+    Raises:
+        ValueError: it is ``*``, has a path, is plain http to another machine, or is no origin at all.
+    """
+    if text == "*":
+        raise ValueError("with credentials, * would let every site act as your users; name the origins")
+    url = service_url(text)
+    parts = urlsplit(url)
+    if parts.path:
+        raise ValueError(f"{text!r} is an address; an origin is scheme://host[:port] without a path")
+    if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+        raise ValueError(f"{text!r} is plain http, which anyone on the way can act as; use https")
+    return url
