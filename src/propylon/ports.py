@@ -104,7 +104,9 @@ class SessionWriter(Protocol):
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         """Add a session, deciding by ``core.limits.admit`` who has to go for it.
 
-        The ending of the evicted names the newcomer's device, and is announced in the feed.
+        The ending of the evicted names the newcomer's device, and is announced in the feed. The session that
+        the user chose (``opening.end``) ends first and stays ended also when the limit is still reached; a void
+        sign-in ends nobody.
         """
 
     async def rotate(
@@ -130,15 +132,15 @@ class SessionWriter(Protocol):
 class SessionEnder(Protocol):
     """Sessions, ended. What these verbs have returned holds for ever, and the feed has announced it."""
 
-    async def end_session(
-        self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int
-    ) -> bool:
-        """End one session, of ``user_id`` only where given. False when there is no such live one."""
+    async def end_session(self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int) -> bool:
+        """End one session, of ``user_id`` only where given. False when there is no such live one.
 
-    async def end_sessions(
-        self, user_id: str, ending: Ending, *, keep: str | None, feed_ttl_s: int
-    ) -> tuple[str, ...]:
-        """End all sessions of a user but ``keep``; return the ids of those that ended now."""
+        One that has expired by ``ending.at`` is ended too, so that no node whose clock is behind keeps it alive,
+        and the answer is still False.
+        """
+
+    async def end_sessions(self, user_id: str, ending: Ending, *, keep: str | None, feed_ttl_s: int) -> tuple[str, ...]:
+        """End all sessions of a user but ``keep``; return the ids of those that lived until now."""
 
 
 class SessionDataStore(Protocol):
@@ -216,7 +218,7 @@ class SigningKeyStore(Protocol):
         """Add ``key`` and retire all others, if the one that signs is still ``replaces``; announce it."""
 
     async def drop_keys(self, retired_before: int) -> int:
-        """Remove keys retired before that time; return how many."""
+        """Remove keys retired before that time, announcing it if there were any; return how many."""
 
 
 class SettingStore(Protocol):
@@ -248,7 +250,10 @@ class RevocationFeed(Protocol):
     def news(self) -> Sequence[FeedEntry]:
         """Return the entries that came since the last call, in order; at once and nearly free when none did.
 
-        Everything that any process had acknowledged before this call is in it.
+        Everything that any process had acknowledged before this call is in it. The first call after ``open``
+        returns all that is kept, so a node that restarts knows the dead. Where entries were removed unread (the
+        process slept for longer than they are kept), one of each subject that drops what is remembered comes
+        first, its ``id`` empty: forget all sessions, all users, the keys, the mode.
         """
 
 

@@ -10,9 +10,7 @@ from propylon.core.email import MAX_EMAIL_BYTES, NO_ADDRESS, canonical, checked
 from propylon.errors import RuleRefused
 
 #: Text with every code point, lone surrogates included, and often with an @.
-ANY_TEXT = st.text(
-    st.characters() | st.sampled_from("@.xn-\u00df\u0130\ufb00\u3002\ud800\0\r\n "), max_size=80
-)
+ANY_TEXT = st.text(st.characters() | st.sampled_from("@.xn-\u00df\u0130\ufb00\u3002\ud800\0\r\n "), max_size=80)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +94,7 @@ def test_what_is_no_address_is_refused_with_the_field_and_the_reason(text: str) 
     assert refused.value.errors == (("email", "email_invalid", {}),)
 
 
-@pytest.mark.parametrize(
-    "text", ["a\0@example.org", "\ud800@example.org", "a\r@example.org", "a" * 255, "\uae40" * 85]
-)
+@pytest.mark.parametrize("text", ["a\0@example.org", "\ud800@example.org", "a\r@example.org", "a" * 255, "\uae40" * 85])
 def test_a_look_up_with_what_no_account_can_have_finds_nobody(text: str) -> None:
     """A store that cannot hold the text never sees it, and no account has what it sees instead."""
     assert canonical(text) == NO_ADDRESS

@@ -72,9 +72,7 @@ def test_no_text_makes_an_address_fail(text: str, lines: list[str]) -> None:
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
-def test_all_addresses_of_one_ipv6_subscriber_are_one_source(
-    address: ipaddress.IPv6Address, interface: int
-) -> None:
+def test_all_addresses_of_one_ipv6_subscriber_are_one_source(address: ipaddress.IPv6Address, interface: int) -> None:
     """Who has 2**64 addresses has one bucket."""
     first = ipaddress.IPv6Address(int(address) >> 64 << 64)
     other = ipaddress.IPv6Address(int(first) | interface)
@@ -140,9 +138,7 @@ def test_networks_are_read_from_addresses_and_cidrs() -> None:
     assert Networks.parse(" , ") == Networks.parse("") == Networks()
 
 
-@pytest.mark.parametrize(
-    "text", ["proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;::1", "*", "1" * 9999]
-)
+@pytest.mark.parametrize("text", ["proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;::1", "*", "1" * 9999])
 def test_a_wrong_network_stops_the_start_with_one_sentence(text: str) -> None:
     """A network with bits beyond its mask is a slip too: which one was meant?"""
     with pytest.raises(SetupError, match="neither an address nor a network") as refused:

@@ -166,9 +166,7 @@ def test_no_password_opens_a_decoy() -> None:
     """Its tag was drawn, not computed; it is kept, since drawing it anew would be seen."""
     hasher = Hasher(UNSAFE_CHEAPEST)
     assert hasher.decoy() == hasher.decoy() != Hasher(UNSAFE_CHEAPEST).decoy()
-    assert not any(
-        hasher.verify(hasher.decoy(), guess) for guess in (b"", b"password", hasher.decoy().encode())
-    )
+    assert not any(hasher.verify(hasher.decoy(), guess) for guess in (b"", b"password", hasher.decoy().encode()))
 
 
 @pytest.mark.parametrize(

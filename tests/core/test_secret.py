@@ -158,18 +158,14 @@ class TestSpelling:
         assert secret.parse(text) == Presented(sid, generation, value)
         assert len(text) <= MAX_CREDENTIAL_BYTES
 
-    @given(
-        st.text(st.characters(), max_size=120) | st.text(ALPHABET + ".0123456789", min_size=60, max_size=80)
-    )
+    @given(st.text(st.characters(), max_size=120) | st.text(ALPHABET + ".0123456789", min_size=60, max_size=80))
     def test_whatever_is_parsed_is_spelled_the_same_again(self, text: str) -> None:
         """One spelling for each credential, and no text makes the parser fail."""
         parsed = secret.parse(text)
         assert parsed is None or secret.spell(parsed.session_id, parsed.generation, parsed.secret) == text
 
     @given(st.integers(0, 67), st.sampled_from(ALPHABET + ".=+/ \n\0"))
-    def test_a_credential_with_one_character_changed_is_another_or_none(
-        self, place: int, character: str
-    ) -> None:
+    def test_a_credential_with_one_character_changed_is_another_or_none(self, place: int, character: str) -> None:
         """No second spelling of the same credential is accepted."""
         original = secret.spell(SID, 7, KEY.value)
         changed = original[:place] + character + original[place + 1 :]
@@ -182,9 +178,7 @@ class TestSpelling:
         sid_ends = [end for end in ALPHABET if secret.parse(f"{SID[:-1]}{end}.7.{value}")]
         assert (len(ends), len(sid_ends)) == (16, 4)
 
-    @pytest.mark.parametrize(
-        "generation", ["", "00", "01", "-1", "+1", "1 ", "1_0", "\u0661", "2147483648", "9" * 20]
-    )
+    @pytest.mark.parametrize("generation", ["", "00", "01", "-1", "+1", "1 ", "1_0", "\u0661", "2147483648", "9" * 20])
     def test_a_generation_is_spelled_in_one_way(self, generation: str) -> None:
         """Canonical decimal below 2**31."""
         value = secret.spell(SID, 7, KEY.value).rpartition(".")[2]
@@ -244,9 +238,7 @@ class TestSealing:
         """One bit anywhere, or any byte missing, and nothing comes out."""
         sealed = secret.seal(KEY, b"private", context=b"", nonce=self.NONCE)
         place = data.draw(st.integers(0, len(sealed) - 1))
-        flipped = (
-            sealed[:place] + bytes((sealed[place] ^ 1 << data.draw(st.integers(0, 7)),)) + sealed[place + 1 :]
-        )
+        flipped = sealed[:place] + bytes((sealed[place] ^ 1 << data.draw(st.integers(0, 7)),)) + sealed[place + 1 :]
         for altered in (flipped, sealed[:place], sealed + b"\0"):
             with pytest.raises(Unsealable):
                 secret.unseal(KEY, altered, context=b"")

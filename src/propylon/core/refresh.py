@@ -83,7 +83,8 @@ def rotate(session: Session | None, presented: int, *, now: int, grace_s: int, o
         return Repeated(session)
     # An honest client loses an answer now and then, at home. A thief elsewhere is caught here at the first
     # word; one next door, taking turns with the victim, is late twice in a row and caught at the second.
-    if origin == session.refresh_origin and session.late_generation != presented - 1:
+    late_in_a_row = presented > 0 and session.late_generation == presented - 1  # -1 means that none was ever late
+    if origin == session.refresh_origin and not late_in_a_row:
         seen_at = max(session.last_seen_at, now)
         return Late(msgspec.structs.replace(session, late_generation=presented, last_seen_at=seen_at))
     return Reused(ended(session, Ending("reused", now)))

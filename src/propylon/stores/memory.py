@@ -20,7 +20,7 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
 from propylon.ports import Opened, Opening, SignInVoid, StoredKey
-from propylon.stores.news import MODE_SETTING, kept_until, missed
+from propylon.stores.news import kept_until, missed
 
 # Entries held for a process that never asks for them; beyond it hears "forget everything" instead.
 MAX_UNREAD = 100_000
@@ -279,8 +279,7 @@ class MemoryStore(_Users):
         if self._settings.get(name) != expected:
             return False
         self._settings[name] = value
-        if name == MODE_SETTING:
-            self._feed.announce("mode_changed")
+        self._feed.announce("mode_changed")
         return True
 
     async def wait_s(self, keys: Sequence[tuple[str, Pace]], now: int) -> int:

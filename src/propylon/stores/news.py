@@ -10,9 +10,6 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 # that asks at least this often reads each one.
 FEED_KEEP_S = 600
 
-# The name of the one setting whose change is announced.
-MODE_SETTING = "mode"
-
 _DROP_EVERYTHING: tuple[FeedSubject, ...] = (
     "session_changed",
     "user_changed",

@@ -246,6 +246,5 @@ def _claims(payload: _Payload) -> AccessClaims:
     )
 
 
-
 _DECODER = msgspec.json.Decoder(_Payload)
 _ENCODER = msgspec.json.Encoder()

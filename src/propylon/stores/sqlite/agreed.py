@@ -6,7 +6,6 @@ from __future__ import annotations
 import sqlite3
 
 from propylon.ports import StoredKey
-from propylon.stores.news import MODE_SETTING
 from propylon.stores.sqlite.database import Database
 from propylon.stores.sqlite.feed import announce
 
@@ -70,6 +69,5 @@ def _write_setting(db: sqlite3.Connection, name: str, value: str, expected: str 
     if (None if row is None else row[0]) != expected:
         return False
     db.execute(_WRITE, (name, value))
-    if name == MODE_SETTING:
-        announce(db, "mode_changed")
+    announce(db, "mode_changed")
     return True

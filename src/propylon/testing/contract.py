@@ -1,0 +1,26 @@
+"""The contract of a store, as tests: subclass, say how a store is made, and pytest does the rest."""
+
+from __future__ import annotations
+
+from propylon.testing.account_rules import AccountRules
+from propylon.testing.agreement_rules import AgreementRules
+from propylon.testing.race_rules import RaceRules
+from propylon.testing.refresh_rules import RefreshRules
+from propylon.testing.session_rules import SessionRules
+from propylon.testing.sharing_rules import SharingRules
+from propylon.testing.upkeep_rules import UpkeepRules
+
+
+class StoreContract(SessionRules, RefreshRules, AccountRules, AgreementRules, UpkeepRules, RaceRules):
+    """What every ``propylon.ports.Store`` does.
+
+    Override ``make_store`` to return an opened store that holds nothing at the start of a test.
+    """
+
+
+class SharedStoreContract(StoreContract, SharingRules):
+    """What a store does besides that several processes use together.
+
+    Here ``make_store`` is called several times in one test, also from other threads with an event loop of
+    their own: each call returns another object on the same store.
+    """

@@ -1,0 +1,284 @@
+"""Refresh tokens: who gets a successor, who is a thief, and what never happens to anybody honest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from propylon.core.refresh import Late, Missing, RefreshOutcome, Repeated, Reused, Rotated, origin, rotate
+from propylon.core.session import Ending, Mode, Session, confirmed, ended
+from propylon.testing import NOW, a_session
+
+GRACE_S = 30
+HOME = origin("192.0.2.1", "Firefox")
+NEXT_DOOR = origin("192.0.2.99", "Firefox")
+ELSEWHERE = origin("198.51.100.1", "Firefox")
+
+
+def present(session: Session | None, generation: int, *, after_s: int = 0, at: str = HOME) -> RefreshOutcome:
+    """Present a generation some seconds after ``NOW``."""
+    return rotate(session, generation, now=NOW + after_s, grace_s=GRACE_S, origin=at, ip="192.0.2.1")
+
+
+def at_generation(generation: int, **changes: Any) -> Session:
+    """Return a session whose newest token is ``generation``, made at home at ``NOW``."""
+    return a_session(refresh_generation=generation, refresh_rotated_at=NOW, refresh_origin=HOME, **changes)
+
+
+TABLE: list[tuple[str, int, int, int, str, type[RefreshOutcome], int]] = [
+    # story, presented (the newest is 5), seconds later, last late one, from where, outcome, newest afterwards
+    ("the newest", 5, 0, -1, HOME, Rotated, 6),
+    ("the newest, from another network", 5, 9_999, -1, ELSEWHERE, Rotated, 6),
+    ("newer than the record: a failover lost writes", 8, 0, -1, HOME, Rotated, 9),
+    ("the one just rotated, at once", 4, 0, -1, HOME, Repeated, 5),
+    ("the one just rotated, from another network", 4, 0, -1, ELSEWHERE, Repeated, 5),
+    ("the last second of the window", 4, GRACE_S, -1, HOME, Repeated, 5),
+    ("a clock that was set back", 4, -3_600, -1, HOME, Repeated, 5),
+    ("a lost answer, at home", 4, GRACE_S + 1, -1, HOME, Late, 5),
+    ("a lost answer asked for again", 4, 9_999, 4, HOME, Late, 5),
+    ("late before, but on time in between", 4, 9_999, 2, HOME, Late, 5),
+    ("the thief next door, first time", 4, 9_999, -1, NEXT_DOOR, Late, 5),
+    ("late twice in a row", 4, 9_999, 3, HOME, Reused, 5),
+    ("the thief elsewhere", 4, GRACE_S + 1, -1, ELSEWHERE, Reused, 5),
+    ("old", 3, 0, -1, HOME, Reused, 5),
+    ("the first of all", 0, 0, -1, HOME, Reused, 5),
+]
+
+
+@pytest.mark.parametrize(
+    ("presented", "after_s", "late", "at", "outcome", "newest"),
+    [row[1:] for row in TABLE],
+    ids=[row[0] for row in TABLE],
+)
+def test_each_generation_gets_its_outcome(
+    presented: int, after_s: int, late: int, at: str, outcome: type[RefreshOutcome], newest: int
+) -> None:
+    """The table of the module, line by line."""
+    found = present(at_generation(5, late_generation=late), presented, after_s=after_s, at=at)
+    assert type(found) is outcome
+    assert found.session is not None
+    assert found.session.refresh_generation == newest
+    assert (found.session.ending is not None) == (outcome is Reused)
+
+
+def test_reuse_says_so_in_the_record() -> None:
+    """The next request of the session's other credentials is told, and the log has a reason."""
+    found = present(at_generation(5), 1, after_s=7)
+    assert found.session is not None
+    assert found.session.ending == Ending("reused", NOW + 7)
+
+
+DEAD: list[tuple[str, Session | None]] = [
+    ("never known", None),
+    ("signed out", ended(at_generation(5), Ending("signed_out", NOW))),
+    ("given away before", ended(at_generation(5), Ending("reused", NOW))),
+    ("expired", at_generation(5, expires_at=NOW)),
+    ("idle for too long", at_generation(5, last_seen_at=NOW - 100, idle_ttl_s=100)),
+]
+
+
+@pytest.mark.parametrize("presented", [0, 4, 5, 6])
+@pytest.mark.parametrize("session", [row[1] for row in DEAD], ids=[row[0] for row in DEAD])
+def test_no_token_of_any_age_revives_a_dead_session(session: Session | None, presented: int) -> None:
+    """Not even the one that would be reuse: there is nothing left to end."""
+    assert present(session, presented) == Missing(session)
+
+
+@pytest.mark.parametrize("mode", ["bearer", "hybrid"])
+def test_an_honest_client_survives_step_ups(mode: Mode) -> None:
+    """A client that confirmed, and did not or could not take a new token from the answer, is still at home."""
+    session = confirmed(at_generation(5, mode=mode), now=NOW + 5, origin=HOME)
+    assert isinstance(present(session, 5, after_s=100), Rotated | Late)
+
+
+def test_a_client_with_tokens_survives_two_step_ups_and_a_journey() -> None:
+    """The answer to a confirmation is 204: it holds the same token as before, wherever it is by then."""
+    session = at_generation(5, mode="bearer")
+    for later_s in (5, 50):
+        session = confirmed(session, now=NOW + later_s, origin=HOME)
+    assert isinstance(present(session, 5, after_s=500, at=ELSEWHERE), Rotated)
+
+
+SAME_HOME = [
+    ("192.0.2.1", "192.0.2.254", True),
+    ("192.0.2.1", "192.0.3.1", False),
+    ("2001:db8:0:ff00::1", "2001:db8:0:ff42::9", True),
+    ("2001:db8:0:ff00::1", "2001:db8:0:fe00::1", False),
+    ("::ffff:192.0.2.1", "192.0.2.7", True),
+    ("192.0.2.1", "2001:db8::1", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), SAME_HOME)
+def test_home_is_a_neighbourhood(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a column of the table
+    """IPv4 /24, IPv6 /56."""
+    assert (origin(one, "Firefox") == origin(other, "Firefox")) is same
+
+
+def test_another_program_is_not_home() -> None:
+    """A thief's script next door rarely calls itself what the browser does."""
+    assert origin("192.0.2.1", "Firefox") != origin("192.0.2.1", "curl/8") != origin("192.0.2.1", None)
+
+
+def test_an_origin_takes_constant_space_whatever_is_sent() -> None:
+    """It is written at every rotation, and the user agent is the caller's to choose."""
+    assert len(origin("2001:db8::1", "x" * 100_000)) < 60
+    assert origin("not an address", "\udcff") == origin("", "\udcff")
+
+
+class Refreshing(RuleBasedStateMachine):
+    """An honest client at home with several tabs and a bad network, and thieves who copy its tokens.
+
+    The client's tabs share one token, as a browser's do; an answer may be lost, or come after a later one.
+    """
+
+    @initialize()
+    def sign_in(self) -> None:
+        """Open the session."""
+        self.session = a_session(mode="hybrid", refresh_origin=HOME, idle_ttl_s=10**9, expires_at=NOW + 10**9)
+        self.first = self.session
+        self.now = NOW
+        self.held = 0
+        self.on_the_way: list[int] = []
+        self.stolen: list[int] = []
+        self.rotated: dict[int, tuple[int, str]] = {}  # when and from where, by generation
+        self.interfered = False
+        self.losses = 0
+        self.size = len(msgspec.msgpack.encode(self.session))
+
+    def _present(self, generation: int, at: str) -> RefreshOutcome:
+        before = self.session
+        outcome = rotate(before, generation, now=self.now, grace_s=GRACE_S, origin=at, ip="192.0.2.1")
+        assert outcome.session is not None
+        self.session = outcome.session
+        if isinstance(outcome, Rotated):
+            self.rotated[generation] = (self.now, at)
+            self.losses = 0 if generation == before.refresh_generation else self.losses
+        return outcome
+
+    @property
+    def lives(self) -> bool:
+        """Whether the session has not ended."""
+        return self.session.ending is None
+
+    @rule(seconds=st.integers(0, 3 * GRACE_S))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    @precondition(lambda self: self.lives)
+    @rule(tabs=st.integers(1, 3))
+    def tabs_renew(self, tabs: int) -> None:
+        """Several tabs present the same token in one instant; all get the same successor."""
+        answers = [self._present(self.held, HOME) for _ in range(tabs)]
+        successors = {answer.session.refresh_generation for answer in answers if answer.session is not None}
+        assert len(successors) == 1
+        self.on_the_way += successors
+
+    @precondition(lambda self: self.lives and self.on_the_way)
+    @rule(data=st.data())
+    def answer_arrives(self, data: st.DataObject) -> None:
+        """Any of the answers on the way comes next; a browser keeps the newest by the client's own lock."""
+        arrived = data.draw(st.sampled_from(sorted(self.on_the_way)))
+        self.on_the_way.remove(arrived)
+        self.held = max(self.held, arrived)
+
+    @precondition(lambda self: self.on_the_way)
+    @rule()
+    def answers_are_lost(self) -> None:
+        """A tunnel."""
+        self.on_the_way.clear()
+
+    @rule()
+    def thief_copies(self) -> None:
+        """The token that the client holds leaks."""
+        self.stolen.append(self.held)
+
+    @precondition(lambda self: self.lives and self.stolen)
+    @rule(at=st.sampled_from([ELSEWHERE, NEXT_DOOR]), data=st.data())
+    def thief_presents(self, at: str, data: st.DataObject) -> None:
+        """A thief tries one of the copies; whatever it gains is stolen too."""
+        generation = data.draw(st.sampled_from(self.stolen))
+        self.interfered = True
+        rotated_at, rotated_from = self.rotated.get(generation, (self.now, HOME))
+        outcome = self._present(generation, at)
+        if at == ELSEWHERE and rotated_from == HOME and self.now - rotated_at > GRACE_S:
+            assert isinstance(outcome, Reused), "a rotated token got a successor elsewhere"
+        if outcome.session is not None and not isinstance(outcome, Reused):
+            self.stolen.append(outcome.session.refresh_generation)
+
+    @invariant()
+    def an_honest_client_is_never_signed_out(self) -> None:
+        """Whatever its network does, unless it loses two answers in a row for long, or a thief was there."""
+        if hasattr(self, "session") and not self.lives:
+            late_twice = self.session.late_generation >= 0
+            assert self.interfered or late_twice
+
+    @invariant()
+    def the_record_stays_small_and_its_end_fixed(self) -> None:
+        """Constant space, and the absolute life never moves; salt and owner stay."""
+        if hasattr(self, "session"):
+            assert len(msgspec.msgpack.encode(self.session)) <= self.size + 60
+            same = ("id", "user_id", "salt", "expires_at", "created_at", "auth_time", "cookie_generation")
+            assert all(getattr(self.session, name) == getattr(self.first, name) for name in same)
+
+    @invariant()
+    def the_client_never_holds_what_was_not_issued(self) -> None:
+        """The generation of the record is never behind a token that is out."""
+        if hasattr(self, "session"):
+            assert self.session.refresh_generation >= max([self.held, *self.on_the_way, *self.stolen])
+
+
+TestRefreshing = Refreshing.TestCase
+TestRefreshing.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("pause_s", [0, GRACE_S, GRACE_S + 1, 600, 5 * 86_400])
+def test_losing_one_answer_signs_nobody_out(pause_s: int) -> None:
+    """However long the tunnel was, and again and again, as long as one answer came between."""
+    session, held, now = at_generation(0), 0, NOW
+    for _ in range(20):
+        for lost in (True, False):
+            outcome = rotate(session, held, now=now, grace_s=GRACE_S, origin=HOME, ip="192.0.2.1")
+            assert outcome.session is not None
+            assert outcome.session.ending is None
+            session = msgspec.structs.replace(outcome.session, last_seen_at=now, expires_at=now + 10**9)
+            held = held if lost else session.refresh_generation
+            now += pause_s
+        outcome = rotate(session, held, now=now, grace_s=GRACE_S, origin=HOME, ip="192.0.2.1")
+        assert isinstance(outcome, Rotated)
+        session, held = outcome.session, outcome.session.refresh_generation
+
+
+def test_a_thief_next_door_taking_turns_with_the_victim_is_caught_at_the_second_word() -> None:
+    """One late answer is a lost one; the next in a row is two people with one session."""
+    session, first = at_generation(5), 4
+    stolen = present(session, first, after_s=60)
+    assert isinstance(stolen, Late)
+    onward = present(stolen.session, 5, after_s=61)
+    assert isinstance(onward, Rotated)
+    victim = present(onward.session, 5, after_s=200)
+    assert isinstance(victim, Reused)
+
+
+def test_the_victim_notices_a_thief_who_was_first() -> None:
+    """Whoever rotates twice before the owner comes back ends the session, for both."""
+    session = at_generation(5)
+    for generation in (5, 6):
+        outcome = present(session, generation, at=ELSEWHERE)
+        assert isinstance(outcome, Rotated)
+        session = outcome.session
+    assert isinstance(present(session, 5), Reused)
+
+
+def test_a_reused_token_ends_exactly_its_own_session() -> None:
+    """The verdict holds one session, and changes nothing in it but the ending."""
+    session = at_generation(5)
+    outcome = present(session, 2)
+    assert isinstance(outcome, Reused)
+    assert msgspec.structs.replace(outcome.session, ending=None) == session

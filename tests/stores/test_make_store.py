@@ -1,0 +1,83 @@
+"""Stores by URL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from propylon.errors import SetupError
+from propylon.stores import is_shared, make_store, sqlite_path
+from propylon.stores.memory import MAX_UNREAD, MemoryStore
+from propylon.stores.sqlite import SqliteStore
+from propylon.testing import CountingStore, a_user
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("sqlite:///relative.db", "relative.db"), ("sqlite:////var/lib/p.db", "/var/lib/p.db"), ("memory://", None)],
+)
+def test_a_url_names_a_file_or_none(url: str, path: str | None) -> None:
+    """Three slashes are relative, four absolute."""
+    assert sqlite_path(url) == (None if path is None else Path(path))
+
+
+def test_a_url_names_a_store() -> None:
+    """It is not opened yet."""
+    assert isinstance(make_store("memory://"), MemoryStore)
+    assert isinstance(make_store("sqlite:///x.db"), SqliteStore)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:", "sqlite://", "sqlite:///", "sqlite://x.db", "sqlite:///:memory:", "sqlite:///x.db?mode=ro"]
+)
+def test_an_sqlite_url_without_a_file_is_refused(url: str) -> None:
+    """One sentence says how it is written."""
+    with pytest.raises(SetupError, match=r"sqlite:///relative\.db"):
+        make_store(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "memory", "memory://x", "redis://:hunter2@host", "mysql://hunter2", "SQLITE:///x.db"]
+)
+def test_an_unknown_store_is_refused_without_repeating_secrets(url: str) -> None:
+    """One sentence names what exists and nothing behind the scheme."""
+    with pytest.raises(SetupError, match="memory://, sqlite:///") as caught:
+        make_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_only_memory_belongs_to_one_process() -> None:
+    """Several workers need a shared store."""
+    assert not is_shared("memory://")
+    assert is_shared("sqlite:///x.db")
+
+
+def test_no_driver_is_imported_before_it_is_used() -> None:
+    """``propylon.stores`` alone loads neither sqlite3 nor the store in memory."""
+    code = "import sys, propylon.stores; print([m for m in sys.modules if 'sqlite' in m or 'stores.memory' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def test_memory_that_nobody_reads_stays_bounded() -> None:
+    """A feed without a listener forgets what it held and says so."""
+    store = MemoryStore()
+    await store.add_user(a_user())
+    for _ in range(MAX_UNREAD + 1):
+        await store.rename_user("user-1", "Lee")
+    subjects = [entry.subject for entry in store.news()]
+    assert subjects == ["session_changed", "user_changed", "keys_changed", "mode_changed", "user_changed"]
+
+
+async def test_a_counting_store_counts_by_name() -> None:
+    """Answers pass through; the counts can be cleared."""
+    store = CountingStore(make_store("memory://"))
+    assert await store.add_user(a_user())
+    assert await store.find_user("user-1") == await store.find_user("user-1") == a_user()
+    assert store.calls == {"add_user": 1, "find_user": 2}
+    store.calls.clear()
+    store.news()
+    assert store.calls == {"news": 1}
