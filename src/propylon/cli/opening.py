@@ -1,0 +1,46 @@
+"""From options to an open store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from propylon import config as settings
+from propylon.cli.output import note
+from propylon.cli.texts import text
+from propylon.config import Config
+from propylon.errors import SetupError
+
+if TYPE_CHECKING:
+    from propylon.app import Runtime
+
+T = TypeVar("T")
+
+
+def configured(store: str | None, public_url: str | None) -> Config:
+    """Return the settings, those of the command line winning."""
+    return settings.load(overrides={"store": store, "public_url": public_url})
+
+
+def with_store(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Open the store, do ``work``, and close it again.
+
+    Raises:
+        SetupError: the store cannot be used, or lives in another process' memory.
+    """
+    from propylon.stores import is_shared, sqlite_path  # noqa: PLC0415 - drivers, not needed for --help
+
+    if not is_shared(config.store):
+        raise SetupError(text("error.memory_store"))
+    path = sqlite_path(config.store)
+    if path is not None and not path.exists():
+        note(text("note.new_store", path=path))
+    return asyncio.run(_opened(config, work))
+
+
+async def _opened(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:
+    from propylon.app import Propylon  # noqa: PLC0415 - a third of a second
+
+    async with Propylon(config) as propylon:
+        return await work(propylon.runtime)

@@ -1,0 +1,108 @@
+"""``propylon sessions``: who is signed in, and ending it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from propylon import language
+from propylon.cli.command import Command, Group, option, store_options
+from propylon.cli.opening import configured, with_store
+from propylon.cli.output import print_json, print_line, print_table
+from propylon.cli.texts import LANGUAGE, text
+
+if TYPE_CHECKING:
+    from propylon.app import Runtime
+    from propylon.core.principal import User
+    from propylon.core.session import Session
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000
+
+Owned = tuple["Session", "User | None"]
+
+
+@click.group("sessions", cls=Group, help=text("help.sessions"))
+def sessions() -> None:
+    """Group the commands about sessions."""
+
+
+@sessions.command("list", cls=Command, help=text("help.sessions_list"))
+@option("--user", "email", help_key="user", metavar="EMAIL")
+@option(
+    "--limit",
+    help_key="limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    default=DEFAULT_LIMIT,
+    metavar="N",
+)
+@store_options
+def list_sessions(*, email: str | None, limit: int, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Show live sessions, newest first."""
+
+    async def work(runtime: Runtime) -> tuple[Sequence[Owned], int]:
+        return await runtime.administration.sessions(email, limit), runtime.clock.now()
+
+    found, now = with_store(configured(store, public_url), work)
+    if as_json:
+        print_json([_fields(*owned) for owned in found])
+    elif found:
+        columns = ("id", "user", "device", "mode", "last_seen_at", "created_at", "ip")
+        print_table([text(f"column.{column}") for column in columns], [_row(*owned, now) for owned in found])
+    else:
+        print_line(text("note.no_sessions"))
+
+
+@sessions.command("end", cls=Command, help=text("help.sessions_end"))
+@click.argument("session_id", required=False)
+@option("--user", "email", help_key="end_user", metavar="EMAIL")
+@store_options
+@click.pass_context
+def end(
+    ctx: click.Context,
+    session_id: str | None,
+    *,
+    email: str | None,
+    store: str | None,
+    public_url: str | None,
+    as_json: bool,
+) -> None:
+    """End one session, or all of a user; every server refuses them from the next request on."""
+    if (session_id is None) == (email is None):
+        raise click.UsageError(text("error.end_which"), ctx)
+
+    async def work(runtime: Runtime) -> int:
+        if email is not None:
+            return await runtime.administration.end_sessions((await runtime.administration.user(email)).id)
+        await runtime.administration.end_session(session_id or "")
+        return 1
+
+    ended = with_store(configured(store, public_url), work)
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        print_line(text("done.session_ended" if ended == 1 else "done.sessions_ended", n=ended))
+
+
+def _fields(session: Session, owner: User | None) -> dict[str, Any]:
+    """Return a session as ``GET /v1/sessions`` shows it, and whose it is."""
+    from propylon.http.schemas import session_out  # noqa: PLC0415 - loaded with the app
+
+    shown: dict[str, Any] = msgspec.to_builtins(session_out(session, None))
+    shown["user"] = {"id": session.user_id, "email": owner.email if owner is not None else None}
+    return shown
+
+
+def _row(session: Session, owner: User | None, now: int) -> list[str]:
+    device = session.device
+    return [
+        session.id,
+        owner.email if owner is not None else session.user_id,
+        language.say(LANGUAGE, "device.title", browser=device.browser or "?", os=device.os or "?"),
+        session.mode,
+        language.ago(LANGUAGE, session.last_seen_at, now),
+        language.ago(LANGUAGE, session.created_at, now),
+        session.ip,
+    ]

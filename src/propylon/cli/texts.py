@@ -1,0 +1,46 @@
+"""What the command line says, in the language of the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from rich.cells import cell_len
+
+from propylon import language
+
+
+def language_of(environ: Mapping[str, str]) -> str:
+    """Return the language that the locale variables ask for (POSIX: ``LC_ALL``, ``LC_MESSAGES``, ``LANG``)."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environ.get(name):
+            # ko_KR.UTF-8, ko.UTF-8, ko: but not kok, which is Konkani.
+            primary = value.partition(".")[0].partition("@")[0].partition("_")[0].partition("-")[0]
+            return "ko" if primary.lower() == "ko" else "en"
+    return language.DEFAULT
+
+
+LANGUAGE = language_of(os.environ)
+
+
+def text(key: str, /, **facts: object) -> str:
+    """Return the sentence ``cli.<key>``."""
+    return language.say(LANGUAGE, f"cli.{key}", **facts)
+
+
+def has(key: str) -> bool:
+    """Return whether there is a sentence with this full key."""
+    return key in language.catalogue(LANGUAGE)
+
+
+def wrapped(paragraph: str, width: int) -> Iterator[str]:
+    """Break a paragraph at its spaces; Korean syllables are two cells wide."""
+    line = ""
+    for word in paragraph.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and cell_len(longer) > width:
+            yield line
+            line = word
+        else:
+            line = longer
+    yield line

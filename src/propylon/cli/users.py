@@ -1,0 +1,161 @@
+"""``propylon user``: accounts, by e-mail address."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from propylon.cli.command import Command, Group, option, store_options
+from propylon.cli.opening import configured, with_store
+from propylon.cli.output import print_json, print_line, print_table
+from propylon.cli.texts import text
+from propylon.config import check_role_name
+from propylon.errors import SetupError
+
+if TYPE_CHECKING:
+    from propylon.app import Runtime
+    from propylon.core.principal import User
+
+# Four bytes a character is the most that UTF-8 takes; no password may have more characters than 1024.
+MAX_PASSWORD_LINE_BYTES = 4 * 1024 + 2
+
+
+@click.group("user", cls=Group, help=text("help.user"))
+def user() -> None:
+    """Group the commands about accounts."""
+
+
+@user.command("add", cls=Command, help=text("help.user_add"))
+@click.argument("email")
+@option("--name", help_key="name", default="", metavar="NAME")
+@option("--role", "roles", help_key="role", multiple=True, metavar="ROLE")
+@option("--password-stdin", help_key="password_stdin", is_flag=True)
+@store_options
+def add(
+    email: str,
+    *,
+    name: str,
+    roles: tuple[str, ...],
+    password_stdin: bool,
+    store: str | None,
+    public_url: str | None,
+    as_json: bool,
+) -> None:
+    """Make an account, by the same rules as a sign-up."""
+    config = configured(store, public_url)
+    _check_roles(roles)
+    password = read_password(from_stdin=password_stdin or not sys.stdin.isatty())
+
+    async def work(runtime: Runtime) -> User:
+        from propylon.flows.account import NewAccount  # noqa: PLC0415 - loaded with the app
+
+        account = NewAccount(email=email, password=password, name=name, roles=tuple(dict.fromkeys(roles)))
+        return await runtime.accounts.add(account)
+
+    _print_user(with_store(config, work), "done.user_added", as_json=as_json)
+
+
+@user.command("list", cls=Command, help=text("help.user_list"))
+@store_options
+def list_users(*, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Show every account."""
+
+    async def work(runtime: Runtime) -> list[User]:
+        return await runtime.administration.users()
+
+    found = [user_fields(user) for user in with_store(configured(store, public_url), work)]
+    if as_json:
+        print_json(found)
+    elif found:
+        print_table([text(f"column.{column}") for column in USER_COLUMNS], [_row(user) for user in found])
+    else:
+        print_line(text("note.no_users"))
+
+
+@user.command("disable", cls=Command, help=text("help.user_disable"))
+@click.argument("email")
+@store_options
+def disable(email: str, *, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Stop an account and end all its sessions."""
+
+    async def work(runtime: Runtime) -> User:
+        return await runtime.administration.disable(email)
+
+    _print_user(with_store(configured(store, public_url), work), "done.user_disabled", as_json=as_json)
+
+
+@user.command("enable", cls=Command, help=text("help.user_enable"))
+@click.argument("email")
+@store_options
+def enable(email: str, *, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Let an account sign in again."""
+
+    async def work(runtime: Runtime) -> User:
+        return await runtime.administration.enable(email)
+
+    _print_user(with_store(configured(store, public_url), work), "done.user_enabled", as_json=as_json)
+
+
+def read_password(*, from_stdin: bool) -> str:
+    """Return a password from a hidden prompt, asked twice, or the first line of standard input.
+
+    Never from an argument: everybody on the machine can read those (``ps``), and the shell remembers them.
+
+    Raises:
+        SetupError: there is none, or it is no UTF-8 text.
+    """
+    if not from_stdin:
+        password: str = click.prompt(text("prompt.password"), hide_input=True, err=True)
+        if click.prompt(text("prompt.again"), hide_input=True, err=True) != password:
+            raise SetupError(text("error.passwords_differ"))
+        return password
+    line = sys.stdin.buffer.readline(MAX_PASSWORD_LINE_BYTES).rstrip(b"\r\n")
+    if not line:
+        raise SetupError(text("error.no_password"))
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SetupError(text("error.password_encoding")) from None
+
+
+USER_COLUMNS = ("email", "name", "roles", "disabled", "created_at", "id")
+
+
+def user_fields(user: User) -> dict[str, Any]:
+    """Return an account as ``--json`` shows it."""
+    from propylon.http.problems import rfc3339  # noqa: PLC0415 - loaded with the app
+
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "roles": list(user.roles),
+        "disabled": user.disabled_at is not None,
+        "created_at": rfc3339(user.created_at),
+    }
+
+
+def _row(fields: dict[str, Any]) -> list[str]:
+    shown = {
+        **fields,
+        "roles": " ".join(fields["roles"]),
+        "disabled": text("word.yes") if fields["disabled"] else "",
+    }
+    return [shown[column] for column in USER_COLUMNS]
+
+
+def _print_user(user: User, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(user_fields(user))
+    else:
+        print_line(text(sentence, email=user.email, id=user.id))
+
+
+def _check_roles(roles: tuple[str, ...]) -> None:
+    for role in roles:
+        try:
+            check_role_name(role)
+        except ValueError:
+            raise SetupError(text("error.role")) from None
