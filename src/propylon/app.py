@@ -289,7 +289,8 @@ class Propylon:
             return
         if self._app is None:
             await self.open()
-            self._app = self._app or self.runtime.asgi()
+            if self._app is None:  # another request may have been waiting for the same opening
+                self._app = self.runtime.asgi()
         await self._app(scope, receive, send)
 
     async def _open(self) -> None:

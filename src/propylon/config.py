@@ -7,7 +7,6 @@ stops the start with one sentence that says what to change.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import msgspec
 
 from propylon.core.limits import SessionLimits
 from propylon.core.network import Networks
+from propylon.core.origin import allowed_origin, is_loopback_host, service_url
 from propylon.core.session import MAX_ACCESS_TTL_S, MODES, Mode, SessionPolicy
 from propylon.errors import SetupError
 
@@ -112,17 +112,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return is_loopback_host(urlsplit(self.public_url).hostname or "")
 
 
-def is_loopback_host(host: str) -> bool:
-    """Return whether ``host`` (no port) names this machine: localhost, *.localhost, 127.0.0.0/8, ::1."""
-    name = host.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def load(
     environ: Mapping[str, str] | None = None,
     *,
@@ -147,9 +136,21 @@ def load(
         if (value := environ.get(PREFIX + name.upper())) is not None:
             raw[name] = (PREFIX + name.upper(), value)
     for name, value in (overrides or {}).items():
+        if name not in _PARSERS:
+            raise SetupError(f"There is no setting {name!r}.{_hint(name)}")
         if value is not None:
             raw[name] = (f"--{name.replace('_', '-')}", value)
     return _assemble({name: _parsed(name, said_as, value) for name, (said_as, value) in raw.items()})
+
+
+def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether ``propylon.toml`` or the environment gives the setting ``name``.
+
+    Raises:
+        SetupError: the settings file cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    return PREFIX + name.upper() in environ or name in _from_file(None, environ)
 
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
@@ -162,12 +163,14 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[st
 
 # Read by the command line and the scripts, not settings of the service itself.
 _OTHER_VARIABLES = {
-    PREFIX + name for name in ("CONFIG", "HOST", "PORT", "WORKERS", "SESSION_LIMIT_POLICY", "FEED_MAX_SILENCE_S")
+    PREFIX + name
+    for name in ("CONFIG", "HOST", "PORT", "WORKERS", "SESSION_STORE", "SESSION_LIMIT_POLICY", "FEED_MAX_SILENCE_S")
 }
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    named = file or (Path(environ[PREFIX + "CONFIG"]) if PREFIX + "CONFIG" in environ else None)
+    configured = environ.get(PREFIX + "CONFIG")
+    named = file or (Path(configured) if configured else None)
     path = named or Path("propylon.toml")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -179,10 +182,13 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         raise SetupError(f"The settings file {path} cannot be read: {error}.") from None
     for name in content:
         if name not in _PARSERS:
-            nearest = _nearest(name, _PARSERS)
-            hint = f" Did you mean {nearest}?" if nearest else " See docs/settings.md for those that exist."
-            raise SetupError(f"{path} has a setting {name!r} that does not exist.{hint}")
+            raise SetupError(f"{path} has a setting {name!r} that does not exist.{_hint(name)}")
     return content
+
+
+def _hint(name: str) -> str:
+    nearest = _nearest(name, _PARSERS)
+    return f" Did you mean {nearest}?" if nearest else " See docs/settings.md for those that exist."
 
 
 def _nearest(name: str, known: Any) -> str | None:
@@ -193,8 +199,8 @@ def _nearest(name: str, known: Any) -> str | None:
 def _parsed(name: str, said_as: str, value: Any) -> Any:
     try:
         return _PARSERS[name](value)
-    except ValueError as error:
-        raise SetupError(f"{said_as} is not usable: {error}.") from None
+    except (ValueError, SetupError) as error:
+        raise SetupError(f"{said_as} is not usable: {str(error).rstrip('.')}.") from None
 
 
 def _assemble(values: dict[str, Any]) -> Config:
@@ -244,7 +250,7 @@ def _number(least: int, most: int, unit: str = "") -> Callable[[Any], int]:
         text = str(value).strip()
         if isinstance(value, bool) or not text.isascii() or not text.isdigit():
             raise ValueError(f"{text!r} is not a whole number{f' of {unit}' if unit else ''}")
-        if not least <= int(text[:12]) <= most:
+        if len(text) > 12 or not least <= int(text) <= most:
             raise ValueError(f"it has to be from {least} to {most}{f' {unit}' if unit else ''}")
         return int(text)
 
@@ -266,37 +272,11 @@ def _list(value: Any) -> list[str]:
 
 
 def _url(value: Any) -> str:
-    text = _text(value).rstrip("/")
-    parts = urlsplit(text)
-    try:
-        port_is_sound = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_sound = False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_sound:
-        raise ValueError(f"{text!r} is not an http:// or https:// address")
-    if parts.query or parts.fragment or "@" in parts.netloc or not text.isascii() or not text.isprintable():
-        raise ValueError(f"{text!r} may have a host, a port and a path, and nothing else")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+    return service_url(_text(value))
 
 
 def _origins(value: Any) -> tuple[str, ...]:
-    origins = []
-    for item in _list(value):
-        if item == "*":
-            raise ValueError("with credentials, * would let every site act as your users; name the origins")
-        url = _url(item)
-        if urlsplit(url).path:
-            raise ValueError(f"{item!r} is an address; an origin is scheme://host[:port] without a path")
-        if url.startswith("http://") and not is_loopback_host(urlsplit(url).hostname or ""):
-            raise ValueError(f"{item!r} is plain http, which anyone on the way can act as; use https")
-        origins.append(_without_default_port(url))
-    return tuple(dict.fromkeys(origins))
-
-
-def _without_default_port(url: str) -> str:
-    # Browsers leave the default port out of the Origin header.
-    default = ":443" if url.startswith("https://") else ":80"
-    return url.removesuffix(default)
+    return tuple(dict.fromkeys(allowed_origin(item) for item in _list(value)))
 
 
 def _session_limit(value: Any) -> SessionLimits:
@@ -316,7 +296,9 @@ def _session_limit(value: Any) -> SessionLimits:
         elif name in DEVICE_KINDS:
             per_kind[name] = read(count)
         elif name.startswith("role:"):
-            per_role[name.removeprefix("role:")] = read(count)
+            role = name.removeprefix("role:")
+            check_role_name(role)
+            per_role[role] = read(count)
         else:
             raise ValueError(f"{name!r} is none of user, {', '.join(DEVICE_KINDS)}, role:NAME")
     return SessionLimits(per_user=per_user, per_kind=per_kind, per_role=per_role)
@@ -330,12 +312,16 @@ def _pair(item: str) -> tuple[str, str]:
 def _roles(value: Any) -> dict[str, tuple[str, ...]]:
     """Read ``"admin=users.read users.write, editor=posts.write"``, or a table of lists."""
     if isinstance(value, dict):
-        pairs = [(str(role), [_text(permission) for permission in granted]) for role, granted in value.items()]
+        pairs = [(str(role), _permissions(granted)) for role, granted in value.items()]
     else:
         pairs = [(role, granted.split()) for role, granted in map(_pair_of_role, _list(value))]
     for role, _ in pairs:
         check_role_name(role)
     return {role: tuple(granted) for role, granted in pairs}
+
+
+def _permissions(granted: Any) -> list[str]:
+    return [_text(permission) for permission in granted] if isinstance(granted, list) else _text(granted).split()
 
 
 def _pair_of_role(item: str) -> tuple[str, str]:

@@ -73,9 +73,13 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], patience_s: flo
     raise AssertionError(f"{url} did not become ready")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright.
+
+    For one module at a time: Playwright keeps an event loop running in the main thread for as long as it lives, and
+    the asynchronous tests of other modules could not start theirs.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
         yield browser

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-
 from tests.e2e.conftest import Serve
 from tests.e2e.stories import EMAIL, PASSWORD, send_sign_in, sign_in, sign_up
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-
 from tests.e2e.conftest import Serve
 from tests.e2e.stories import EMAIL, PASSWORD, send_sign_in, sign_in, sign_up
 

@@ -16,9 +16,7 @@ from propylon.errors import RuleRefused
 from propylon.outside import common_passwords
 
 
-@pytest.mark.parametrize(
-    "password", ["password123", "qwertyuiop", "iloveyou1", "12345678", "1q2w3e4r", "Sunshine1"]
-)
+@pytest.mark.parametrize("password", ["password123", "qwertyuiop", "iloveyou1", "12345678", "1q2w3e4r", "Sunshine1"])
 def test_what_every_attacker_tries_first_is_refused(password: str) -> None:
     """The list and the policy fit together: both fold alike."""
     with pytest.raises(RuleRefused) as refused:

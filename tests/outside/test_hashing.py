@@ -87,9 +87,7 @@ async def test_a_full_queue_refuses_at_once(pool: HashPool, hasher: GatedHasher)
     assert await pool.hash(b"5")
 
 
-async def test_a_caller_that_leaves_while_waiting_gives_its_place_up(
-    pool: HashPool, hasher: GatedHasher
-) -> None:
+async def test_a_caller_that_leaves_while_waiting_gives_its_place_up(pool: HashPool, hasher: GatedHasher) -> None:
     """Its hash is never made: an attacker who hangs up costs nothing."""
     tasks = await started(pool, hasher, b"1", b"2", b"3")
     tasks[1].cancel()

@@ -137,9 +137,7 @@ def test_a_browser_on_a_computer_is_a_desktop(user_agent: str, browser: str, os:
 
 
 @pytest.mark.parametrize(("user_agent", "browser", "os"), MOBILES)
-def test_a_browser_on_a_phone_or_tablet_and_a_page_in_an_app_are_mobile(
-    user_agent: str, browser: str, os: str
-) -> None:
+def test_a_browser_on_a_phone_or_tablet_and_a_page_in_an_app_are_mobile(user_agent: str, browser: str, os: str) -> None:
     """A page inside KakaoTalk or NAVER bears that app's name: its owner never opened Chrome."""
     assert describe(user_agent) == Device(browser, os, "mobile")
 

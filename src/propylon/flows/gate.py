@@ -54,8 +54,9 @@ class Gate:
         self._policy, self._rules, self._permissions_of, self._home = policy, rules, permissions_of, home
         self._cookies, self._tokens = RememberedPrincipals(), RememberedPrincipals()
         self._revoked = RevokedSessions()
-        self._heard = 0
-        self.mode_changed = True
+        self._touching: set[str] = set()
+        self._heard = 0  # entries of the feed so far
+        self.mode_version = 0  # how often the mode has changed
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
@@ -64,10 +65,11 @@ class Gate:
         return remembered.get(credential.value, self._clock.monotonic())
 
     async def authenticate(self, credential: Credential, caller: Caller) -> Principal:
-        """Return who is calling, or raise ``CredentialRefused`` with the reason."""
-        principal = self.recall(credential)
-        if principal is not None:
-            return principal
+        """Return who is calling, from memory or verified, or raise ``CredentialRefused`` with the reason."""
+        return self.recall(credential) or await self.verify(credential, caller)
+
+    async def verify(self, credential: Credential, caller: Caller) -> Principal:
+        """Verify a credential that is not remembered; see ``authenticate``."""
         if credential.kind == "access_token":
             return await self._by_access_token(credential.value)
         if credential.kind == "cookie":
@@ -99,15 +101,19 @@ class Gate:
             self._revoked.add(entry)
             self._cookies.forget_session(entry.id)
             self._tokens.forget_session(entry.id)
-        elif entry.subject == "session_changed":
-            self._cookies.forget_session(entry.id)
-        elif entry.subject == "user_changed":
-            self._cookies.forget_user(entry.id)
-            self._tokens.forget_user(entry.id)
         elif entry.subject == "keys_changed":
             self._keys.changed()
+        elif entry.subject == "mode_changed":
+            self.mode_version += 1
+        elif entry.id == "":
+            # This process slept for so long that entries were dropped unread.
+            self._cookies.forget_all()
+            self._tokens.forget_all()
+        elif entry.subject == "session_changed":
+            self._cookies.forget_session(entry.id)
         else:
-            self.mode_changed = True
+            self._cookies.forget_user(entry.id)
+            self._tokens.forget_user(entry.id)
 
     async def _by_access_token(self, token: str) -> Principal:
         await self._keys.ready()
@@ -125,7 +131,7 @@ class Gate:
         if reason is not None:
             raise refused_for(reason, await self._store.find_session(claims.session_id))
         principal = self._principal_of(claims)
-        self._tokens.put(token, principal, self._clock.monotonic() + claims.expires_at - now)
+        self._remember(self._tokens, token, principal, claims.expires_at - now)
         return principal
 
     async def _by_cookie(self, value: str, caller: Caller) -> Principal:
@@ -144,9 +150,14 @@ class Gate:
         principal = self._principal_for(session, user, auth_time)
         touched = await self._touch_when_due(session, caller, now)
         self.listen()
-        if self._heard == heard and auth_time == session.auth_time:
-            self._cookies.put(value, principal, self._clock.monotonic() + self._good_for_s(session, touched, now))
+        # The cookie just replaced is honoured for the grace window alone, so it is not remembered for longer.
+        if self._heard == heard and secret.generation >= session.cookie_generation:
+            self._remember(self._cookies, value, principal, self._good_for_s(session, touched, now))
         return principal
+
+    def _remember(self, memory: RememberedPrincipals, credential: str, principal: Principal, good_for_s: int) -> None:
+        # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
+        memory.put(credential, principal, self._clock.monotonic() + good_for_s - 1)
 
     async def _user_of(self, session: Session) -> User:
         user = await self._store.find_user(session.user_id)
@@ -156,9 +167,14 @@ class Gate:
 
     async def _touch_when_due(self, session: Session, caller: Caller, now: int) -> int:
         """Note the activity, at most once an interval; return when the session counts as last seen."""
-        if now - session.last_seen_at < self._policy.activity_interval_s:
+        if now - session.last_seen_at < self._policy.activity_interval_s or session.id in self._touching:
             return session.last_seen_at
-        await self._store.touch(session.id, now=now, ip=caller.ip)
+        # A page that loads fifty things at once is one activity, not fifty writes.
+        self._touching.add(session.id)
+        try:
+            await self._store.touch(session.id, now=now, ip=caller.ip)
+        finally:
+            self._touching.discard(session.id)
         return now
 
     def _good_for_s(self, session: Session, last_seen_at: int, now: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from propylon.core.principal import Principal, User
 from propylon.core.refresh import Late, Missing, Repeated, Reused, Rotated
 from propylon.core.secret import Presented
@@ -52,7 +54,10 @@ class Renew:
         if (code := refusal(session, now)) is not None:
             raise refused(session, code)
         user = await self._enabled_user(session)
-        return Issued(session=session, access=await self._issuer.access_token(session, user, now))
+        # The cookie from before a step-up is good for the grace window, with the time of authentication that it
+        # was issued with; the token made from it must not claim more.
+        as_known = msgspec.structs.replace(session, auth_time=principal.auth_time)
+        return Issued(session=session, access=await self._issuer.access_token(as_known, user, now))
 
     async def _recognised(self, value: str) -> tuple[Session, Presented]:
         secret = presented(value)

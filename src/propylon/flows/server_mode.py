@@ -12,11 +12,15 @@ class ServerMode:
 
     def __init__(self, administration: Administration, gate: Gate, default: Mode) -> None:
         self._administration, self._gate, self._mode = administration, gate, default
+        self._version = -1
 
     async def current(self) -> Mode:
         """Return the mode that a sign-in takes when it names none."""
         self._gate.listen()
-        if self._gate.mode_changed:
-            self._gate.mode_changed = False
+        version = self._gate.mode_version
+        if version != self._version:
+            # Noted only once it was read: a store that fails now is asked again, and nobody who comes
+            # meanwhile gets the mode before.
             self._mode = await self._administration.mode()
+            self._version = version
         return self._mode

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from propylon.core.email import canonical
@@ -10,7 +12,7 @@ from propylon.core.password import prepared
 from propylon.core.principal import User
 from propylon.core.secret import KeyRing, new_session_id
 from propylon.core.session import Mode, Session, SessionPolicy
-from propylon.errors import ClientError, Conflict, CredentialRefused
+from propylon.errors import ClientError, Conflict, CredentialRefused, Unavailable
 from propylon.flows.caller import Caller, DescribeDevice
 from propylon.flows.issue import Issued, Issuer
 from propylon.flows.randomness import Randomness
@@ -149,4 +151,6 @@ class SignIn:
     async def _rehash_when_weaker(self, user: User, password: str) -> None:
         """Store a stronger hash now: a sign-in is the only moment that has the password in clear."""
         if self._hashing.needs_rehash(user.password_hash):
-            await self._store.rehash(user.id, user.password_hash, await self._hashing.hash(prepared(password)))
+            # The session is open: what has no place in the queue now is done at the next sign-in.
+            with suppress(Unavailable):
+                await self._store.rehash(user.id, user.password_hash, await self._hashing.hash(prepared(password)))

@@ -53,13 +53,15 @@ class SigningKeys:
                     await self._load()
 
     async def rotate(self) -> StoredKey:
-        """Publish a new key and retire the one that signs; tokens of the old one stay good for the overlap."""
+        """Publish a new key and retire the one that signs; tokens of the old one stay good for the overlap.
+
+        Of two nodes that rotate at once one publishes; both return its key.
+        """
         await self.ready()
         signing = self._signing_stored()
-        key = self._generate()
-        await self._store.publish_key(key, replaces=signing.kid if signing else None)
+        await self._store.publish_key(self._generate(), replaces=signing.kid if signing else None)
         await self._load()
-        return key
+        return next(key for key in reversed(self._stored) if key.retired_at is None)
 
     async def rotate_if_older(self, ttl_s: int) -> bool:
         """Rotate when the signing key has served its time, and drop what nobody can need; for upkeep."""
@@ -81,7 +83,7 @@ class SigningKeys:
         try:
             self._stored = await self._store.signing_keys()
             signing = self._signing_stored()
-            if signing is None or signing.alg != self._algorithm:
+            if signing is None or self._wants_another(signing):
                 # Of two nodes that start at once, one publishes; both then load the same key.
                 await self._store.publish_key(self._generate(), replaces=signing.kid if signing else None)
                 self._stored = await self._store.signing_keys()
@@ -89,6 +91,11 @@ class SigningKeys:
         except BaseException:
             self._stale = True
             raise
+
+    def _wants_another(self, signing: StoredKey) -> bool:
+        # At the start only: while nodes are moved to another algorithm one by one, those not yet restarted
+        # follow, or old and new would replace each other's key at every request.
+        return self._signing is None and signing.alg != self._algorithm
 
     def _open(self) -> None:
         earliest = self._clock.now() - OVERLAP_S

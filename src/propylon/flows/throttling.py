@@ -17,7 +17,7 @@ from propylon.errors import TooMany
 from propylon.ports import Clock, Throttle
 
 # Five free tries, then 1, 2, 4 ... seconds up to 15 minutes; one failure is forgiven every 5 minutes.
-# Guessing on and on from one source is held to about 100 tries a day for one account.
+# Guessing on and on from one source is held to fewer than 200 tries a day for one account.
 PAIR = Pace(free=5, forgive_s=300, longest_wait_s=900)
 # Many people may share one address (an office, a mobile network), so a source alone gets more.
 SOURCE = Pace(free=100, forgive_s=6, longest_wait_s=60)

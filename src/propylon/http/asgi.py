@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from propylon.http.page_routes import PageRoutes
 from propylon.http.services import Services
 from propylon.http.sessions_api import SessionsApi
 
+logger = logging.getLogger("propylon")
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 EXPOSED_HEADERS = ("ETag", "Retry-After", "WWW-Authenticate", "Propylon-Mode", "Content-Language")
 CORS_MAX_AGE_S = 600
@@ -51,7 +54,10 @@ def application(services: Services, *, gauges: dict[str, Callable[[], int]], non
         "monitoring": Monitoring(services, gauges),
     }
     pages = PageRoutes(services, sessions, document, nonce)
-    routes = [_route(operation.method, operation.path, _endpoint(rooms, operation.name)) for operation in OPERATIONS]
+    routes = [
+        _route(operation.method, operation.path, _recorded(_endpoint(rooms, operation.name)))
+        for operation in OPERATIONS
+    ]
     routes.append(_route("GET", "/openapi.json", documents.openapi))
     routes.append(_route("GET", "/static/{name}", documents.asset))
     routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in _page_table(pages)]
@@ -60,6 +66,9 @@ def application(services: Services, *, gauges: dict[str, Callable[[], int]], non
         middleware=[Middleware(CORSMiddleware, **_cors(config.origins))] if config.origins else [],
         exception_handlers=_handlers(services),
     )
+    # Starlette would answer "/v1/sessions/" with a 307 to an address made of scheme and Host: behind a proxy that
+    # ends TLS, a browser then sends the password again, over plain http (RFC 9700 4.12).
+    starlette.router.redirect_slashes = False
     return Envelope(starlette, config, services.metrics)
 
 
@@ -90,11 +99,29 @@ def _page_table(pages: PageRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
 def _for_people(pages: PageRoutes, endpoint: Endpoint) -> Endpoint:
     async def page(request: Request) -> Response:
         try:
-            return await endpoint(request)
+            return await recorded(request)
         except PropylonError as error:
             return await pages.problem(request, error)
 
+    recorded = _recorded(endpoint)
     return page
+
+
+def _recorded(endpoint: Endpoint) -> Endpoint:
+    """Turn what nobody expected into ``internal``, logged, before Starlette answers it with plain text."""
+
+    async def recorded(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (PropylonError, HTTPException) as error:
+            if isinstance(error, PropylonError) and error.code not in problems.STATUS:
+                logger.exception("an error that no caller can be told about")
+            raise
+        except Exception as error:
+            logger.exception("unexpected error")
+            raise PropylonError("internal") from error
+
+    return recorded
 
 
 def _route(method: str, path: str, endpoint: Endpoint) -> Route:

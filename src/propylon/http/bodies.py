@@ -30,7 +30,7 @@ async def read(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         ClientError: ``body_too_large``, before more than ``max_bytes`` were held.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:12]) > max_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared[:12]) > max_bytes:
         raise ClientError("body_too_large", max_bytes=max_bytes)
     body = bytearray()
     try:

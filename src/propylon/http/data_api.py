@@ -32,8 +32,8 @@ class DataApi:
     async def replace(self, request: Request) -> Response:
         """Write the data if nobody else was first."""
         principal = await require_principal(self._services, request)
-        condition = request.headers.get("if-match")
-        if condition is None:
+        condition = ", ".join(request.headers.getlist("if-match"))  # a list may come in several lines
+        if not condition:
             raise ClientError("if_match_missing")
         value = await bodies.json(request, dict[str, Any], max_bytes=MAX_DATA_BYTES)
         expected = await self._expected(principal.session_id, condition)

@@ -11,7 +11,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from propylon import language
-from propylon.config import Config, is_loopback_host
+from propylon.config import Config
+from propylon.core.origin import is_loopback_host
 from propylon.errors import ClientError, PropylonError
 from propylon.http import problems
 from propylon.http.metrics import Metrics
@@ -21,8 +22,8 @@ logger = logging.getLogger("propylon")
 
 # Apache allows 8 KiB a line, node 16 KiB altogether; our own cookies and tokens need under 1 KiB.
 MAX_HEADER_BYTES = 16 * 1024
-HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-METRICS_PATH = "/metrics"
+# A load balancer and a scraper ask by address. ``/metrics`` looks at the host itself where it has no token.
+ANY_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -76,7 +77,7 @@ class Envelope:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             raise ClientError("headers_too_large")
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path not in HEALTH_PATHS:
+        if path not in ANY_HOST_PATHS:
             check_host(scope, self._config)
 
     def _complete(self, message: Message) -> None:

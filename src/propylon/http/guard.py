@@ -28,7 +28,15 @@ class Asking:
             Unavailable: the store cannot say.
         """
         if self._principal is None:
-            self._principal = await self._find()
+            credential = self._transport.credential(self._scope)
+            if credential is None:
+                raise CredentialRefused("credential_missing")
+            if credential.ambient:
+                self._transport.require_same_site(self._scope)
+            principal = self._gate.recall(credential)
+            if principal is None:
+                principal = await self._gate.verify(credential, self._transport.caller(self._scope))
+            self._principal = principal
         return self._principal
 
     async def principal_or_none(self) -> Principal | None:
@@ -39,14 +47,3 @@ class Asking:
             if refusal.code == "credential_missing":
                 return None
             raise
-
-    async def _find(self) -> Principal:
-        credential = self._transport.credential(self._scope)
-        if credential is None:
-            raise CredentialRefused("credential_missing")
-        if credential.ambient:
-            self._transport.require_same_site(self._scope)
-        recalled = self._gate.recall(credential)
-        if recalled is not None:
-            return recalled
-        return await self._gate.authenticate(credential, self._transport.caller(self._scope))

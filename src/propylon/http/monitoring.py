@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from propylon.config import is_loopback_host
+from propylon.core.origin import is_loopback_host
 from propylon.errors import NotFound
 from propylon.http.context import json_response
 from propylon.http.metrics import CONTENT_TYPE

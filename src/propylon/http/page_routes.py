@@ -56,7 +56,7 @@ class PageRoutes:
         """Show where to go."""
         frame = await self._frame(request)
         sign_up_open = self._services.config.sign_up == "open"
-        return self._html(request, frame, self._services.pages.start(frame, StartPage(sign_up_open)))
+        return self._html(frame, self._services.pages.start(frame, StartPage(sign_up_open)))
 
     async def sign_in_page(self, request: Request) -> Response:
         """Show the sign-in form."""
@@ -72,18 +72,20 @@ class PageRoutes:
             remember=fields.get("remember") == "yes",
             next=self._next(fields.get("next")),
         )
+        replaced = await self._sessions_api.replaced(request)
         wish = SignInRequest(
             email=page.email,
             password=fields.get("password", ""),
             mode="cookie",
             remember=page.remember,
-            end=fields.get("end") or None,
+            end=fields.get("end") or (replaced.session_id if replaced is not None else None),
         )
         try:
             signed_in = await services.sign_in(wish, services.transport.caller(request.scope))
         except PropylonError as error:
             return await self._sign_in_again(request, page, error)
-        await self._sessions_api.end_replaced(request)
+        if replaced is not None:
+            await services.sign_out.here(replaced)
         services.metrics.sign_ins.labels(mode="cookie").inc()
         answer = self._redirect(request, page.next or "/account")
         now = services.clock.now()
@@ -192,7 +194,7 @@ class PageRoutes:
     async def reference(self, request: Request) -> Response:
         """Show the API reference."""
         frame = await self._frame(request)
-        return self._html(request, frame, self._services.pages.reference(frame, self._openapi, self._rows))
+        return self._html(frame, self._services.pages.reference(frame, self._openapi, self._rows))
 
     async def problem(self, request: Request, error: PropylonError) -> Response:
         """Show any refusal to a person."""
@@ -200,7 +202,7 @@ class PageRoutes:
         status = problems.status_of(error)
         frame = self._frame_of(request, signed_in_as=None)
         page = ProblemPage(status, error.code, title, detail, sign_in=status == HTTPStatus.UNAUTHORIZED)
-        answer = self._html(request, frame, self._services.pages.problem(frame, page), status)
+        answer = self._html(frame, self._services.pages.problem(frame, page), status)
         answer.headers.update(problems.retry_headers(error))
         return answer
 
@@ -228,11 +230,11 @@ class PageRoutes:
 
     async def _show_sign_in(self, request: Request, page: SignInPage, error: PropylonError | None = None) -> Response:
         frame = await self._frame(request, path="/login")
-        return self._html(request, frame, self._services.pages.sign_in(frame, page), _status(error), error)
+        return self._html(frame, self._services.pages.sign_in(frame, page), _status(error), error)
 
     async def _show_sign_up(self, request: Request, page: SignUpPage, error: PropylonError | None = None) -> Response:
         frame = await self._frame(request)
-        return self._html(request, frame, self._services.pages.sign_up(frame, page), _status(error), error)
+        return self._html(frame, self._services.pages.sign_up(frame, page), _status(error), error)
 
     async def _show_account(
         self, request: Request, principal: Principal, error: PropylonError | None = None, **refill: Any
@@ -248,7 +250,7 @@ class PageRoutes:
         )
         frame = self._frame_of(request, signed_in_as=user.email, path="/account")
         page = AccountPage(_view(user), tuple(rows), now, **refill)
-        return self._html(request, frame, services.pages.account(frame, page), _status(error), error)
+        return self._html(frame, services.pages.account(frame, page), _status(error), error)
 
     async def _frame(self, request: Request, path: str | None = None) -> Frame:
         try:
@@ -282,9 +284,7 @@ class PageRoutes:
                 errors.setdefault(name, []).append(said)
         return problems.sentence(spoken, error)[1], errors
 
-    def _html(
-        self, request: Request, frame: Frame, text: str, status: int = 200, error: PropylonError | None = None
-    ) -> Response:
+    def _html(self, frame: Frame, text: str, status: int = 200, error: PropylonError | None = None) -> Response:
         # Chromium applies form-action to the redirect after a form post too, so the origins that a sign-in
         # may lead on to have to be named.
         targets = " ".join(("'self'", *self._services.config.origins))
@@ -314,7 +314,10 @@ class PageRoutes:
             return ""
         if wish.startswith("/") and not wish.startswith("//"):
             return wish
-        parts = urlsplit(wish)
+        try:
+            parts = urlsplit(wish)
+        except ValueError:  # "https://[" is no address
+            return ""
         return wish if f"{parts.scheme}://{parts.netloc}" in self._services.config.origins else ""
 
 

@@ -116,7 +116,7 @@ def response(
         headers={
             "content-language": tongue,
             **retry_headers(error),
-            **_challenge(body.status, bearer_presented),
+            **_challenge(body, bearer_presented),
         },
     )
 
@@ -133,11 +133,12 @@ def rfc3339(epoch_s: int) -> str:
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _challenge(status: int, bearer_presented: bool) -> dict[str, str]:  # noqa: FBT001 - private, two words
-    # RFC 6750 3.1: no error code when the request carried no token.
-    if status != 401:
+def _challenge(body: Problem, bearer_presented: bool) -> dict[str, str]:  # noqa: FBT001 - private, two words
+    if body.status != 401:
         return {}
-    return {"www-authenticate": 'Bearer error="invalid_token"' if bearer_presented else "Bearer"}
+    # RFC 6750 3.1: no error code when the request carried no token (a proxy's Basic is none).
+    refused = bearer_presented and body.code not in ("credential_missing", "credentials_wrong")
+    return {"www-authenticate": 'Bearer error="invalid_token"' if refused else "Bearer"}
 
 
 def _told_of_ending(tongue: str, error: PropylonError) -> dict[str, str]:

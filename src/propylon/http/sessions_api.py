@@ -6,6 +6,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from propylon.core.principal import Principal
 from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden
 from propylon.flows.issue import Issued
 from propylon.flows.sign_in import SignInRequest
@@ -49,19 +50,20 @@ class SessionsApi:
         if mode != "bearer":
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
             services.transport.require_same_site(request.scope)
+        replaced = await self.replaced(request) if mode == "cookie" else None
         wish = SignInRequest(
             email=body.email,
             password=body.password,
             mode=mode,
             remember=body.remember,
-            end=body.end if body.end is not UNSET else None,
+            end=body.end if body.end is not UNSET else _id_of(replaced),
         )
         try:
             signed_in = await services.sign_in(wish, services.transport.caller(request.scope))
         except Conflict as conflict:
             return self._limit_reached(request, conflict)
-        if signed_in.issued.cookie is not None:
-            await self.end_replaced(request)
+        if replaced is not None:
+            await services.sign_out.here(replaced)
         services.metrics.sign_ins.labels(mode=mode).inc()
         issued = signed_in.issued
         user = user_out(signed_in.user, services.gate.permissions(signed_in.user))
@@ -69,16 +71,19 @@ class SessionsApi:
         answer.raw_headers += services.transport.cookies_of(issued, root_of(request), services.clock.now())
         return answer
 
-    async def end_replaced(self, request: Request) -> None:
-        """End the session whose cookie this browser is about to lose (ASVS 7.2.4): nobody could end it later."""
+    async def replaced(self, request: Request) -> Principal | None:
+        """Return the holder of the cookie that this browser is about to lose, or None.
+
+        A sign-in ends that session (ASVS 7.2.4): nobody could end it later. It is also the one that makes room
+        under a limit: whoever signs in again on the same device must not push out another one.
+        """
         try:
             before = self._services.transport.session_cookie(request.scope)
-            if before is not None:
-                caller = self._services.transport.caller(request.scope)
-                principal = await self._services.gate.authenticate(before, caller)
-                await self._services.sign_out.here(principal)
+            if before is None:
+                return None
+            return await self._services.gate.authenticate(before, self._services.transport.caller(request.scope))
         except CredentialRefused:
-            return  # it was dead already, or never ours
+            return None  # it was dead already, or never ours
 
     async def who(self, request: Request) -> Response:
         """Say who is calling."""
@@ -102,8 +107,11 @@ class SessionsApi:
         if body is not None and body.refresh_token is not UNSET:
             issued = await services.renew.by_refresh_token(body.refresh_token, caller)
             return self._renewed(request, issued, in_body=True)
+        credential = services.transport.credential(request.scope)
         cookie = services.transport.refresh_cookie(request.scope)
-        if cookie is not None:
+        # A bearer header wins and cookies are not looked at: it cannot renew, and renewing whoever the cookie
+        # belongs to instead is how one user is taken for another.
+        if cookie is not None and (credential is None or credential.ambient):
             services.transport.require_same_site(request.scope)
             issued = await services.renew.by_refresh_token(cookie.value, caller)
             return self._renewed(request, issued, in_body=False)
@@ -121,6 +129,9 @@ class SessionsApi:
         if principal.credential != "access_token":
             raise Forbidden
         session, _ = await require_session(services, principal)
+        if principal.auth_time < session.auth_time:
+            # Issued before a step-up: its holder, who may be a thief, must not get a cookie that has seen it.
+            raise CredentialRefused("token_expired")
         answer = no_content()
         cookie = services.issuer.cookie(session)
         answer.raw_headers.append(services.transport.set_session_cookie(cookie, session, services.clock.now()))
@@ -203,11 +214,15 @@ class SessionsApi:
         return problems.response(conflict, tongue(self._services, request), public_url, sessions=sessions)
 
 
+def _id_of(principal: Principal | None) -> str | None:
+    return principal.session_id if principal is not None else None
+
+
 def _signed_in(user: UserOut, issued: Issued) -> SignedInOut:
     body = SignedInOut(user, session_out(issued.session, issued.session.id))
     if issued.access is not None:
         body.access_token = issued.access.value
-        body.token_type = "Bearer"
+        body.token_type = "Bearer"  # noqa: S105 - a name of RFC 6750
         body.expires_in = issued.access.expires_in_s
     if issued.refresh_token is not None and issued.session.mode == "bearer":
         body.refresh_token = issued.refresh_token

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from propylon.config import Config
-from propylon.core.csrf import same_site_intended
+from propylon.core.csrf import SAFE_METHODS, same_site_intended
 from propylon.core.network import client_address
 from propylon.core.principal import Credential
 from propylon.core.session import Session
@@ -97,8 +97,11 @@ class Transport:
             scope: of the request.
             method: of the original request, behind forward-auth.
         """
+        method = method or scope["method"]
+        if method in SAFE_METHODS:
+            return  # before any header is looked at: most requests are GET
         intended = same_site_intended(
-            method or scope["method"],
+            method,
             sec_fetch_site=header(scope, b"sec-fetch-site"),
             origin=header(scope, b"origin"),
             allowed_origins=self._allowed_origins(scope),

@@ -55,9 +55,7 @@ class HashPool:
         self._mean_s = 0.05  # until the first hash is measured
         self._lock = threading.Lock()
         self._closed = False
-        self._executor = ThreadPoolExecutor(
-            threads, thread_name_prefix="propylon-hash", initializer=_step_back
-        )
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="propylon-hash", initializer=_step_back)
 
     @property
     def depth(self) -> int:
@@ -77,7 +75,7 @@ class HashPool:
         return await self.verify(self._hasher.decoy(), prepared)
 
     def needs_rehash(self, stored: str) -> bool:
-        """Say whether a stored hash was made at another cost; cheap, so it runs here and now."""
+        """Say whether a stored hash was made at a lower cost; cheap, so it runs here and now."""
         return self._hasher.needs_rehash(stored)
 
     async def aclose(self) -> None:

@@ -23,8 +23,6 @@ class JsonSecurityLog:
 
     def record(self, event: str, /, **facts: str | int | None) -> None:
         """Record ``event`` with public facts: ids, addresses, reasons; never a secret."""
-        told = {
-            name: fact[:MAX_FACT_CHARS] if isinstance(fact, str) else fact for name, fact in facts.items()
-        }
+        told = {name: fact[:MAX_FACT_CHARS] if isinstance(fact, str) else fact for name, fact in facts.items()}
         line = {"at": self._clock.now(), "event": event, "id": secrets.token_hex(4), **told}
         logger.info("%s", msgspec.json.encode(line).decode())

@@ -23,9 +23,7 @@ _CACHED: Final = 256
 _UNKNOWN: Final = Device("", "", "app")
 
 # Control characters would forge log lines and bewilder terminals; format characters hide or turn text around.
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 # Apps that show pages in a web view of their own; ua-parser takes some of them for the system's browser.
 _IN_APP: Final = (
@@ -67,9 +65,7 @@ _BROWSERS: Final = MappingProxyType(
 )
 
 _SYSTEMS: Final = MappingProxyType({"Mac OS X": "macOS", "Chrome OS": "ChromeOS"})
-_LINUXES: Final = frozenset(
-    {"Ubuntu", "Fedora", "Debian", "Red Hat", "SUSE", "Arch Linux", "Linux Mint", "Gentoo"}
-)
+_LINUXES: Final = frozenset({"Ubuntu", "Fedora", "Debian", "Red Hat", "SUSE", "Arch Linux", "Linux Mint", "Gentoo"})
 _MOBILE_SYSTEMS: Final = frozenset({"Android", "iOS", "HarmonyOS", "KaiOS", "Windows Phone", "Tizen"})
 
 # What stands before the slash of the first product, RFC 9110 section 10.1.5: "curl" of "curl/8.5.0".

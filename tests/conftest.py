@@ -1,0 +1,91 @@
+"""Shared fixtures: whole services in process, on a clock that the test moves, and one behind a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.http.driving import Connect, MakePropylon, connected
+from tests.http.serving import Served, ServedSettings
+
+from propylon import Propylon
+from propylon.testing import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def make_propylon(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakePropylon]:
+    """A factory of open services; all of one test share a key file and, with ``store="sqlite"``, a database."""
+    opened: list[Propylon] = []
+
+    async def make(*, store: str = "sqlite", **settings: Any) -> Propylon:
+        url = f"sqlite:///{tmp_path / 'propylon.db'}" if store == "sqlite" else "memory://"
+        settings = {"password_profile": "unsafe_cheapest", "key_file": str(tmp_path / "propylon.key"), **settings}
+        propylon = Propylon(store=url, clock=clock, **settings)
+        opened.append(await propylon.open())
+        return propylon
+
+    yield make
+    for propylon in opened:
+        await propylon.close()
+
+
+@pytest.fixture
+async def propylon(make_propylon: MakePropylon) -> Propylon:
+    """A service on a temporary SQLite file, public at http://localhost:8000."""
+    return await make_propylon()
+
+
+@pytest.fixture
+async def in_memory(make_propylon: MakePropylon) -> Propylon:
+    """The same in memory: faster, where the test is not about the store."""
+    return await make_propylon(store="memory")
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """A factory of HTTP clients of a service in this process, each with its own cookies."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(app: Any, base_url: str = "http://localhost:8000", **how: Any) -> httpx.AsyncClient:
+        clients.append(connected(app, base_url, **how))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+async def client(propylon: Propylon, connect: Connect) -> httpx.AsyncClient:
+    """One client of ``propylon``."""
+    return connect(propylon)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """A factory of real servers, each a process group of its own on a free loopback port."""
+    running: list[Served] = []
+
+    def start(**settings: str) -> Served:
+        running.append(Served(ServedSettings(tmp_path, settings)))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.kill()
+
+
+@pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    """A real server with the settings that all of these tests share."""
+    return serve()

@@ -1,0 +1,107 @@
+"""A Propylon behind a real socket: the application that ``propylon serve`` runs, in Granian, in its own process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+START_WITHIN_S = 20.0
+
+
+class ServedSettings(NamedTuple):
+    """Where a server keeps its files, and its ``PROPYLON_*`` settings by field name."""
+
+    directory: Path
+    settings: dict[str, str]
+
+
+class Served:
+    """One server that can be killed and started again on the same port and store."""
+
+    def __init__(self, settings: ServedSettings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self._settings.directory / "served.db"
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--factory"]
+        where = ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
+        with (self._settings.directory / "served.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *where, "propylon.cli.serving:application"],
+                env=self._environment(),
+                cwd=self._settings.directory,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait_until_it_listens(self._process)
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut would (SIGKILL)."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def connect(self) -> socket.socket:
+        """Return a raw connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+    def exchange(self, *parts: bytes) -> bytes:
+        """Send bytes, part by part, and return all that comes back until the server closes or falls silent."""
+        received = b""
+        with self.connect() as connection, suppress(TimeoutError, ConnectionError):
+            connection.settimeout(1.0)
+            for part in parts:
+                connection.sendall(part)
+            while chunk := connection.recv(65_536):
+                received += chunk
+        return received
+
+    def _environment(self) -> dict[str, str]:
+        ours = {f"PROPYLON_{name.upper()}": value for name, value in self._settings.settings.items()}
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")},
+            "PROPYLON_STORE": f"sqlite:///{self.database}",
+            "PROPYLON_PUBLIC_URL": self.url,
+            "PROPYLON_PASSWORD_PROFILE": "unsafe_cheapest",
+            **ours,
+        }
+
+    def _wait_until_it_listens(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_WITHIN_S
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                if b" 200 " in connection.recv(200):
+                    return
+            time.sleep(0.02)
+        raise AssertionError((self._settings.directory / "served.log").read_text())
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
