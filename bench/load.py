@@ -112,8 +112,9 @@ def _site() -> Iterator[str]:
             "PROPYLON_PUBLIC_URL": f"http://localhost:{port}",
             "PROPYLON_LOG_LEVEL": "warning",
         }
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop",
-                   "--port", str(port), "--no-access-log", "--log-level", "error", "bench.site:application"]  # fmt: skip
+        granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
+        quiet = ["--no-access-log", "--log-level", "error"]
+        command = [*granian, "--port", str(port), *quiet, "bench.site:application"]
         server = subprocess.Popen(command, env=environ)
         try:
             url = f"http://localhost:{port}"

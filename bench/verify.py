@@ -47,19 +47,19 @@ async def _warm() -> list[Result]:
                 await guarding.asking(scope).principal()
 
             results = []
-            for what, header, credential, budget in (
-                ("cookie session, warm", (b"cookie", b"propylon=" + cookie.encode()), ("cookie", cookie, True), 5.0),
-                ("repeated access token", (b"authorization", b"Bearer " + token.encode()), ("access_token", token, False), 3.0),
-            ):  # fmt: skip
+            by_cookie = Credential("cookie", cookie, ambient=True)
+            by_token = Credential("access_token", token, ambient=False)
+            for what, header, presented, budget in (
+                ("cookie session, warm", (b"cookie", b"propylon=" + cookie.encode()), by_cookie, 5.0),
+                ("repeated access token", (b"authorization", b"Bearer " + token.encode()), by_token, 3.0),
+            ):
                 scope = {"type": "http", "method": "GET", "headers": [*headers, header], "client": ("127.0.0.1", 1)}
                 await ask(scope)
-                kind, value, ambient = credential
-                presented = Credential(kind, value, ambient=ambient)  # type: ignore[arg-type]
                 figures = [microseconds(lambda c=presented: gate.recall(c)) for _ in range(ROUNDS)]  # type: ignore[misc]
                 whole = [microseconds(_stepper(ask, scope)) for _ in range(ROUNDS)]
                 parse = [microseconds(lambda s=scope: transport.credential(s)) for _ in range(ROUNDS)]  # type: ignore[misc]
                 middle, spread = median_of(figures)
-                remark = f"with headers parsed {median_of(parse)[0]:.2f} us more; whole question {median_of(whole)[0]:.2f} us"
+                remark = f"headers {median_of(parse)[0]:.2f} us more; the whole question {median_of(whole)[0]:.2f} us"
                 results.append(Result(f"verify: {what}", middle, spread, "us", budget, remark=remark))
             return results
 

@@ -1,0 +1,139 @@
+"""The shop: a FastAPI app that checks every request itself, with Propylon on the same store and key.
+
+It never asks how the session travels. A cookie, an access token, and the access token of a hybrid session all
+arrive in a route as the same ``Principal``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+
+from examples.shop import cart, catalogue, demo
+from examples.shop.orders import Order, Orders
+from examples.shop.page import Page
+from propylon import Principal, Propylon
+from propylon.errors import RuleRefused
+
+propylon = Propylon.from_env()
+orders = Orders(Path(os.environ.get("SHOP_DB", "shop.db")))
+
+app = FastAPI(title="The shop", lifespan=propylon.lifespan, docs_url=None, redoc_url=None)
+propylon.guard(app)
+
+SignedIn = Annotated[Principal, Depends(propylon.user)]
+IdempotencyKey = Annotated[str, Header(min_length=8, max_length=100)]
+
+
+class Quantity(BaseModel):
+    """How many."""
+
+    quantity: int = 1
+
+
+@app.get("/open")
+async def open_to_all() -> dict[str, bool]:
+    """Answer anyone; nobody is authenticated, so nothing is spent on it."""
+    return {"ok": True}
+
+
+@app.get("/me")
+async def me(who: SignedIn) -> dict[str, str]:
+    """Answer who is calling, and nothing else."""
+    return {"user_id": who.user_id, "session_id": who.session_id}
+
+
+@app.get("/api/catalogue")
+async def show_catalogue() -> list[dict[str, Any]]:
+    """Show what there is, to everyone."""
+    return catalogue.LISTING
+
+
+@app.get("/api/me")
+async def show_me(who: SignedIn) -> dict[str, Any]:
+    """Show who is calling, and by what."""
+    user = await who.user()
+    return {
+        "user": {"id": user.id, "email": user.email, "name": user.name, "roles": sorted(who.roles)},
+        "session_id": who.session_id,
+        "credential": who.credential,
+        "expires_at": who.expires_at,
+    }
+
+
+@app.get("/api/cart")
+async def show_cart(who: SignedIn) -> dict[str, Any]:
+    """Show the cart of this session."""
+    return _cart((await who.data()).value)
+
+
+@app.post("/api/cart/{product}")
+async def add_to_cart(product: str, body: Quantity, who: SignedIn) -> dict[str, Any]:
+    """Add to the cart. However many tabs add at the same time, nothing is lost."""
+    return _cart((await who.update_data(cart.add(product, body.quantity))).value)
+
+
+@app.put("/api/cart/{product}")
+async def set_quantity(product: str, body: Quantity, who: SignedIn) -> dict[str, Any]:
+    """Set the quantity of one product; 0 takes it out."""
+    return _cart((await who.update_data(cart.put(product, body.quantity))).value)
+
+
+@app.delete("/api/cart")
+async def empty_cart(who: SignedIn) -> dict[str, Any]:
+    """Empty the cart."""
+    return _cart((await who.update_data(cart.empty)).value)
+
+
+@app.get("/api/orders")
+async def show_orders(who: SignedIn) -> list[Order]:
+    """Show the caller's own orders, newest first."""
+    return await asyncio.to_thread(orders.of, who.user_id)
+
+
+@app.post("/api/orders", status_code=201)
+async def place_order(idempotency_key: IdempotencyKey, who: SignedIn, response: Response) -> Order:
+    """Order what is in the cart. The same key again, after a lost answer, gives the same order: 200."""
+    placed = await asyncio.to_thread(orders.find, who.user_id, idempotency_key)
+    if placed is not None:
+        response.status_code = 200
+        return placed
+    data = (await who.update_data(cart.check_out(idempotency_key))).value
+    bought = cart.checked_out(data, idempotency_key)
+    if not bought:
+        raise RuleRefused(errors=(("cart", "required", {}),))
+    return await asyncio.to_thread(orders.place, who.user_id, idempotency_key, bought, catalogue.total_krw(bought))
+
+
+@app.get("/api/shop")
+async def about() -> dict[str, Any]:
+    """Tell the page where people sign in."""
+    return {
+        "propylon": propylon.config.public_url,
+        "mode": propylon.config.mode,
+        "demo": demo.SIGN_IN if os.environ.get("SHOP_DEMO") else None,
+    }
+
+
+@app.exception_handler(RequestValidationError)
+async def refuse(_: Request, error: RequestValidationError) -> Response:
+    """Say what FastAPI refuses in the same words as Propylon: problem+json, in the caller's language."""
+    faults: tuple[tuple[str, str, dict[str, Any]], ...] = tuple(
+        (str(fault["loc"][-1]), "required" if fault["type"] == "missing" else "wrong_type", {})
+        for fault in error.errors()
+    )
+    raise RuleRefused(errors=faults)
+
+
+def _cart(data: cart.Data) -> dict[str, Any]:
+    bought = cart.lines(data)
+    return {"lines": bought, "total_krw": catalogue.total_krw(bought)}
+
+
+app.mount("/", Page(propylon.config.public_origin))
