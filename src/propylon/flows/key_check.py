@@ -31,10 +31,12 @@ async def agree_on_keys(store: SettingStore, load: LoadRing) -> KeyRing:
     """
     recorded = await store.read_setting(SETTING)
     ring, origin = load(may_create=recorded is None)
-    ours = {key.id: fingerprint(key) for key in ring.keys}
-    known = msgspec.json.decode(recorded or "{}", type=dict[str, str])
-    if known:
-        _compare(known, ours, origin)
+    ours, known = _marks(ring), _known(recorded)
+    if not belongs(ring, recorded):
+        raise SetupError(
+            f"The server key in {origin} is not the one that this store was made with: give this node a copy of"
+            " the key file of the other nodes (PROPYLON_KEY_FILE), or of the backup."
+        )
     together = known | ours
     if together != known:
         written = await store.write_setting(SETTING, msgspec.json.encode(together).decode(), expected=recorded)
@@ -43,10 +45,17 @@ async def agree_on_keys(store: SettingStore, load: LoadRing) -> KeyRing:
     return ring
 
 
-def _compare(known: dict[str, str], ours: dict[str, str], origin: str) -> None:
-    differing = [key_id for key_id, mark in ours.items() if known.get(key_id, mark) != mark]
-    if differing or not known.keys() & ours.keys():
-        raise SetupError(
-            f"The server key in {origin} is not the one that this store was made with: give this node a copy of"
-            " the key file of the other nodes (PROPYLON_KEY_FILE), or of the backup."
-        )
+def belongs(ring: KeyRing, recorded: str | None) -> bool:
+    """Return whether the ring is that of the store which has ``recorded``; every ring is, of a new store."""
+    ours, known = _marks(ring), _known(recorded)
+    if any(known.get(key_id, mark) != mark for key_id, mark in ours.items()):
+        return False
+    return not known or bool(known.keys() & ours.keys())
+
+
+def _marks(ring: KeyRing) -> dict[str, str]:
+    return {key.id: fingerprint(key) for key in ring.keys}
+
+
+def _known(recorded: str | None) -> dict[str, str]:
+    return msgspec.json.decode(recorded or "{}", type=dict[str, str])

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from propylon.errors import SetupError
 from propylon.ports import Store
 
-__all__ = ["is_shared", "make_store", "sqlite_path"]
+if TYPE_CHECKING:
+    from propylon.stores.inspection import Inspection
+    from propylon.stores.migrations import Migration
+
+__all__ = ["bring_up_to_date", "inspect", "is_shared", "make_store", "sqlite_path"]
 
 MEMORY_URL = "memory://"
 SQLITE_PREFIX = "sqlite:///"
@@ -53,9 +58,47 @@ def sqlite_path(url: str) -> Path | None:
     return Path(name)
 
 
+def bring_up_to_date(url: str) -> list[Migration]:
+    """Apply the migrations that the store still lacks, making it first where there is none; return them.
+
+    Raises:
+        SetupError: there is no such kind of store, it cannot be used, or it is of a newer Propylon.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        make_store(url)  # raises for an unknown kind; one in memory has no schema
+        return []
+    from propylon.stores.sqlite import schema  # noqa: PLC0415 - only the driver that is used
+
+    return schema.bring_up_to_date(path)
+
+
+def inspect(url: str) -> Inspection:
+    """Look at a store without creating or changing it; one in memory is never there to be seen.
+
+    Raises:
+        SetupError: there is no such kind of store.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        make_store(url)
+        from propylon.stores.inspection import Inspection  # noqa: PLC0415 - as for the drivers
+
+        return Inspection(exists=False)
+    from propylon.stores.sqlite import schema  # noqa: PLC0415 - only the driver that is used
+
+    return schema.inspect(path)
+
+
 def _unknown(url: str) -> str:
     # Only the scheme is repeated: what follows may hold a password.
     scheme = url.partition(":")[0][:20]
+    if scheme in ("redis", "rediss", "valkey"):
+        return (
+            "Accounts are never kept in Redis: give PROPYLON_STORE an SQLite file such as sqlite:///propylon.db, and"
+            " leave PROPYLON_SESSION_STORE out, since this version keeps sessions there too."
+        )
     return (
-        f"There is no store of the kind {scheme!r}; memory://, sqlite:///relative.db and sqlite:////absolute.db exist."
+        f"PROPYLON_STORE names a kind of store that does not exist, {scheme!r}: give memory://,"
+        " sqlite:///relative.db or sqlite:////absolute.db."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -45,8 +45,8 @@ def released() -> tuple[Migration, ...]:
     return tuple(Migration(int(script.name[:4]), script.name[5:-4], script.read_text("utf-8")) for script in scripts)
 
 
-def migrate(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> int:
-    """Bring the database up to date inside the caller's transaction; return how many were applied.
+def migrate(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> list[Migration]:
+    """Bring the database up to date inside the caller's transaction; return what was applied.
 
     The caller holds the write lock from before the history is read until the commit: of several processes
     that start at once, one migrates and the others find it done.
@@ -54,15 +54,26 @@ def migrate(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> int:
     Raises:
         SetupError: the database is newer than this code, or an applied migration was edited since.
     """
-    missing = _missing(db, migrations)
+    db.execute(_HISTORY)
+    missing = missing_of(history(db), migrations)
     for migration in missing:
         _apply(db, migration)
-    return len(missing)
+    return missing
 
 
-def _missing(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> list[Migration]:
-    db.execute(_HISTORY)
-    applied: dict[int, str] = dict(db.execute("SELECT version, checksum FROM migrations"))
+def history(db: sqlite3.Connection) -> dict[int, str]:
+    """Return the version and checksum of every migration that was applied; none for a database of anything else."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migrations'").fetchone() is None:
+        return {}
+    return dict(db.execute("SELECT version, checksum FROM migrations"))
+
+
+def missing_of(applied: Mapping[int, str], migrations: tuple[Migration, ...]) -> list[Migration]:
+    """Return the migrations that are still to be applied.
+
+    Raises:
+        SetupError: the database is newer than this code, or an applied migration was edited since.
+    """
     newest = max(applied, default=0)
     if newest > migrations[-1].version:
         raise SetupError(

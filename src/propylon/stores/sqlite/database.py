@@ -9,16 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from propylon.errors import SetupError, StoreUnavailable
-from propylon.stores.migrations import migrate, released
+from propylon.errors import StoreUnavailable
 from propylon.stores.sqlite.commit_mark import CommitMark
-from propylon.stores.sqlite.connection import (
-    FIRST_LOCK_WAIT_S,
-    connect_reader,
-    connect_writer,
-    create_file,
-    execute_when_free,
-)
+from propylon.stores.sqlite.connection import connect_reader, connect_writer, create_file
+from propylon.stores.sqlite.schema import apply_missing, cannot_be_used
 from propylon.stores.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -64,14 +58,14 @@ class Database:
             create_file(path)
             db = connect_writer(path)
             try:
-                _bring_up_to_date(db)
+                apply_missing(db)
                 self._reader = connect_reader(path)
                 self._reader.execute("SELECT count(*) FROM settings").fetchone()
             except BaseException:
                 db.close()
                 raise
         except (OSError, sqlite3.Error) as error:
-            raise SetupError(f"The store {self._path} cannot be used: {error}.") from error
+            raise cannot_be_used(self._path, error) from error
         self._mark = CommitMark.acquire(path)
         self._writer = Writer(db)
 
@@ -112,12 +106,6 @@ class Database:
         if self._writer is None:
             raise StoreUnavailable
         return await self._writer.run(work, *args, **kwargs)
-
-
-def _bring_up_to_date(db: sqlite3.Connection) -> None:
-    execute_when_free(db, "BEGIN IMMEDIATE", FIRST_LOCK_WAIT_S)
-    migrate(db, released())
-    db.execute("COMMIT")
 
 
 def _look_over(path: Path, query: str, values: tuple[object, ...]) -> list[Row]:

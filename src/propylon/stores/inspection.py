@@ -1,0 +1,31 @@
+"""What a look at a store from outside shows, for ``propylon doctor`` and ``propylon explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from propylon.ports import StoredKey
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """A store as it lies there.
+
+    Attributes:
+        exists: whether there is anything yet.
+        unreadable: why it cannot be read, or None.
+        unwritable: why it cannot be written to, or None.
+        applied: version and checksum of every migration in it.
+        server_keys: the fingerprints of the server keys it was made with, as recorded.
+        mode: what ``propylon mode set`` said, or None.
+        signing_keys: oldest first, without their private parts.
+    """
+
+    exists: bool
+    unreadable: str | None = None
+    unwritable: str | None = None
+    applied: Mapping[int, str] = {}
+    server_keys: str | None = None
+    mode: str | None = None
+    signing_keys: tuple[StoredKey, ...] = ()
