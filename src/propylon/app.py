@@ -199,7 +199,7 @@ class Propylon:
         Raises:
             SetupError: a setting is wrong.
         """
-        self.config = config if config is not None else settings.load({}, overrides=named)
+        self.config = config if config is not None else settings.made_of(named)
         self._workers = workers
         self._clock = clock or SystemClock()
         self._opening = asyncio.Lock()
@@ -294,6 +294,8 @@ class Propylon:
         await self._app(scope, receive, send)
 
     async def _open(self) -> None:
+        for weakness in self.config.weakened:
+            logger.warning("%s weakens this service; it is for tests alone", weakness)
         store = make_store(self.config.store)
         await store.open()
         try:

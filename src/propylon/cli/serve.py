@@ -59,8 +59,8 @@ def serve(
     *, host: str, port: int, workers: int, store: str | None, session_store: str | None, public_url: str | None
 ) -> None:
     """Serve until told to stop."""
-    config = _configured(port, store, public_url)
-    _check(config, session_store, workers)
+    config = _configured(port, store, session_store, public_url)
+    _check(config, workers)
     address = Address(host, port)
     _check_free(address)
     _warn_of_strangers()
@@ -72,17 +72,15 @@ def serve(
     print_line(text("serve.stopped"))
 
 
-def _configured(port: int, store: str | None, public_url: str | None) -> Config:
+def _configured(port: int, store: str | None, session_store: str | None, public_url: str | None) -> Config:
     if public_url is None and not settings.is_set("public_url"):
         public_url = f"http://localhost:{port}"
-    return settings.load(overrides={"store": store, "public_url": public_url})
+    return settings.load(overrides={"store": store, "session_store": session_store, "public_url": public_url})
 
 
-def _check(config: Config, session_store: str | None, workers: int) -> None:
+def _check(config: Config, workers: int) -> None:
     from propylon.stores import is_shared  # noqa: PLC0415 - drivers, not needed for --help
 
-    if session_store and session_store != config.store:
-        raise SetupError(text("error.session_store"))
     if workers > 1 and not is_shared(config.store):
         raise SetupError(text("error.memory_workers"))
 
@@ -135,6 +133,7 @@ def _hand_over(config: Config, workers: int) -> None:
     """Give the workers what the command line said, by the environment."""
     os.environ.update(
         PROPYLON_STORE=config.store,
+        PROPYLON_SESSION_STORE=config.session_store,
         PROPYLON_PUBLIC_URL=config.public_url,
         PROPYLON_WORKERS=str(workers),
     )

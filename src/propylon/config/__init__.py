@@ -9,37 +9,45 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from propylon.config import values
+from propylon.config.values import Setting, check_role_name, choice, number, seconds
 from propylon.core.limits import SessionLimits
 from propylon.core.network import Networks
-from propylon.core.origin import allowed_origin, is_loopback_host, service_url
+from propylon.core.origin import is_loopback_host
 from propylon.core.session import MAX_ACCESS_TTL_S, MODES, Mode, SessionPolicy
 from propylon.errors import SetupError
+
+__all__ = ["DAY_S", "PREFIX", "SETTINGS", "Config", "check_role_name", "is_set", "load", "made_of", "unknown_variables"]
 
 SignUp = Literal["open", "verified", "closed"]
 Algorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
 
 PREFIX = "PROPYLON_"
+# What begins like this weakens the service, so that nobody sets it without noticing.
+UNSAFE = "unsafe_"
 DAY_S = 86_400
 # Browsers cap the life of a cookie at 400 days (6265bis 5.5); a session may not outlive its cookie.
 MAX_ABSOLUTE_TTL_S = 400 * DAY_S
-DEVICE_KINDS = ("desktop", "mobile", "app")
+MAX_AUDIENCE_CHARS = 255
+MAX_SITE_NAME_CHARS = 100
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of Propylon; each is a line in ``docs/settings.md``.
 
-    Durations end in ``_s`` and are whole seconds.
+    Durations end in ``_s`` and are whole seconds. Settings that contradict each other make no ``Config``.
     """
 
     public_url: str = "http://localhost:8000"
     store: str = "sqlite:///propylon.db"
+    session_store: str = ""
     key: str = ""
     key_file: str = ""
     mode: Mode = "cookie"
@@ -52,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     refresh_grace_s: int = 30
     activity_interval_s: int = 60
     signing_key_ttl_s: int = 30 * DAY_S
+    feed_max_silence_s: int = 5
     session_limit: SessionLimits = SessionLimits()
     roles: dict[str, tuple[str, ...]] = {}
     origins: tuple[str, ...] = ()
@@ -63,6 +72,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hash_queue: int = 64
     site_name: str = "Propylon"
     log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        _check_together(self)
 
     def __repr__(self) -> str:
         """Show where this set-up lives; some settings are secrets."""
@@ -111,6 +123,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the public URL is one of this machine only."""
         return is_loopback_host(urlsplit(self.public_url).hostname or "")
 
+    @property
+    def weakened(self) -> tuple[str, ...]:
+        """What somebody weakened on purpose, as ``setting=value``; every start warns of each."""
+        profile = self.password_profile
+        return (f"password_profile={profile}",) if profile.startswith(UNSAFE) else ()
+
 
 def load(
     environ: Mapping[str, str] | None = None,
@@ -132,15 +150,22 @@ def load(
     raw: dict[str, tuple[str, Any]] = {}
     for name, value in _from_file(file, environ).items():
         raw[name] = (name, value)
-    for name in _PARSERS:
+    for name in SETTINGS:
         if (value := environ.get(PREFIX + name.upper())) is not None:
             raw[name] = (PREFIX + name.upper(), value)
     for name, value in (overrides or {}).items():
-        if name not in _PARSERS:
-            raise SetupError(f"There is no setting {name!r}.{_hint(name)}")
         if value is not None:
-            raw[name] = (f"--{name.replace('_', '-')}", value)
-    return _assemble({name: _parsed(name, said_as, value) for name, (said_as, value) in raw.items()})
+            raw[_known(name)] = (f"--{name.replace('_', '-')}", value)
+    return _assemble(raw)
+
+
+def made_of(named: Mapping[str, Any]) -> Config:
+    """Make a ``Config`` of ``named`` settings over the defaults; no file and no environment is read.
+
+    Raises:
+        SetupError: one sentence that says what to change.
+    """
+    return _assemble({_known(name): (name, value) for name, value in named.items()})
 
 
 def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
@@ -156,16 +181,13 @@ def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
     """Return ``PROPYLON_*`` variables that nothing reads, each with the nearest name that something does."""
     environ = os.environ if environ is None else environ
-    known = {PREFIX + name.upper() for name in _PARSERS} | _OTHER_VARIABLES
+    known = {PREFIX + name.upper() for name in SETTINGS} | _OTHER_VARIABLES
     strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return [(name, _nearest(name, known)) for name in strangers]
 
 
 # Read by the command line and the scripts, not settings of the service itself.
-_OTHER_VARIABLES = {
-    PREFIX + name
-    for name in ("CONFIG", "HOST", "PORT", "WORKERS", "SESSION_STORE", "SESSION_LIMIT_POLICY", "FEED_MAX_SILENCE_S")
-}
+_OTHER_VARIABLES = {PREFIX + name for name in ("CONFIG", "HOST", "PORT", "WORKERS")}
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -181,37 +203,49 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"The settings file {path} cannot be read: {error}.") from None
     for name in content:
-        if name not in _PARSERS:
-            raise SetupError(f"{path} has a setting {name!r} that does not exist.{_hint(name)}")
+        if name not in SETTINGS:
+            raise SetupError(f"{path} has a setting {name[:60]!r} that does not exist.{_hint(name)}")
     return content
 
 
+def _known(name: str) -> str:
+    if name not in SETTINGS:
+        raise SetupError(f"There is no setting {name[:60]!r}.{_hint(name)}")
+    return name
+
+
 def _hint(name: str) -> str:
-    nearest = _nearest(name, _PARSERS)
+    nearest = _nearest(name.lower().removeprefix(PREFIX.lower()), SETTINGS)
     return f" Did you mean {nearest}?" if nearest else " See docs/settings.md for those that exist."
 
 
-def _nearest(name: str, known: Any) -> str | None:
+def _nearest(name: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
     return close[0] if close else None
 
 
-def _parsed(name: str, said_as: str, value: Any) -> Any:
+def _read(name: str, said_as: str, value: Any) -> Any:
     try:
-        return _PARSERS[name](value)
+        return SETTINGS[name].read(value)
     except (ValueError, SetupError) as error:
         raise SetupError(f"{said_as} is not usable: {str(error).rstrip('.')}.") from None
 
 
-def _assemble(values: dict[str, Any]) -> Config:
-    policy = values.pop("session_limit_policy", None)
+def _assemble(raw: Mapping[str, tuple[str, Any]]) -> Config:
+    """Read each setting, which ``raw`` gives as it is called and as it was given, and put them together."""
+    given = {name: _read(name, said_as, value) for name, (said_as, value) in raw.items()}
+    policy = given.pop("session_limit_policy", None)
     if policy is not None:
-        limits = values.get("session_limit", SessionLimits())
-        values["session_limit"] = msgspec.structs.replace(limits, policy=policy)
-    config = Config(**values)
-    if "sign_up" not in values and config.loopback:
+        limits = given.get("session_limit", SessionLimits())
+        given["session_limit"] = msgspec.structs.replace(limits, policy=policy)
+    # Where only the absolute life was set, the defaults give way to it; what somebody set does not.
+    defaults = Config()
+    longest_s = given.get("absolute_ttl_s", defaults.absolute_ttl_s)
+    for name in ("idle_ttl_s", "access_ttl_s"):
+        given.setdefault(name, min(getattr(defaults, name), longest_s))
+    config = Config(**given)
+    if "sign_up" not in given and config.loopback:
         config = msgspec.structs.replace(config, sign_up="open")
-    _check_together(config)
     return config
 
 
@@ -223,156 +257,53 @@ def _check_together(config: Config) -> None:
         )
     if config.sign_up == "verified":
         raise SetupError("PROPYLON_SIGN_UP=verified needs mail, which this version cannot send: choose open or closed.")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("it has to be text")  # noqa: TRY004 - all parsers say ValueError
-    return value.strip()
-
-
-def _choice(*choices: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        text = _text(value)
-        if text not in choices:
-            raise ValueError(f"{text!r} is none of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-def _seconds(least: int, most: int) -> Callable[[Any], int]:
-    return _number(least, most, "seconds")
-
-
-def _number(least: int, most: int, unit: str = "") -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        text = str(value).strip()
-        if isinstance(value, bool) or not text.isascii() or not text.isdigit():
-            raise ValueError(f"{text!r} is not a whole number{f' of {unit}' if unit else ''}")
-        if len(text) > 12 or not least <= int(text) <= most:
-            raise ValueError(f"it has to be from {least} to {most}{f' {unit}' if unit else ''}")
-        return int(text)
-
-    return parse
-
-
-def _flag(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text in ("true", "1", "yes", "on"):
-        return True
-    if text in ("false", "0", "no", "off", ""):
-        return False
-    raise ValueError(f"{text!r} is neither true nor false")
-
-
-def _list(value: Any) -> list[str]:
-    items = value if isinstance(value, list) else _text(value).split(",")
-    return [_text(item) for item in items if _text(item)]
-
-
-def _url(value: Any) -> str:
-    return service_url(_text(value))
-
-
-def _origins(value: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(allowed_origin(item) for item in _list(value)))
-
-
-def _session_limit(value: Any) -> SessionLimits:
-    """Read ``5``, ``"5, desktop=2, mobile=1, role:admin=1"``, or a table with the same names."""
-    pairs = (
-        [(str(name), str(count)) for name, count in value.items()]
-        if isinstance(value, dict)
-        else [_pair(item) for item in _list(str(value))]
-    )
-    read = _number(1, 10_000)
-    per_user: int | None = None
-    per_kind: dict[str, int] = {}
-    per_role: dict[str, int] = {}
-    for name, count in pairs:
-        if name == "user":
-            per_user = None if count == "0" else read(count)
-        elif name in DEVICE_KINDS:
-            per_kind[name] = read(count)
-        elif name.startswith("role:"):
-            role = name.removeprefix("role:")
-            check_role_name(role)
-            per_role[role] = read(count)
-        else:
-            raise ValueError(f"{name!r} is none of user, {', '.join(DEVICE_KINDS)}, role:NAME")
-    return SessionLimits(per_user=per_user, per_kind=per_kind, per_role=per_role)
-
-
-def _pair(item: str) -> tuple[str, str]:
-    name, equals, count = item.partition("=")
-    return (name.strip(), count.strip()) if equals else ("user", item)
-
-
-def _roles(value: Any) -> dict[str, tuple[str, ...]]:
-    """Read ``"admin=users.read users.write, editor=posts.write"``, or a table of lists."""
-    if isinstance(value, dict):
-        pairs = [(str(role), _permissions(granted)) for role, granted in value.items()]
-    else:
-        pairs = [(role, granted.split()) for role, granted in map(_pair_of_role, _list(value))]
-    for role, _ in pairs:
-        check_role_name(role)
-    return {role: tuple(granted) for role, granted in pairs}
-
-
-def _permissions(granted: Any) -> list[str]:
-    return [_text(permission) for permission in granted] if isinstance(granted, list) else _text(granted).split()
-
-
-def _pair_of_role(item: str) -> tuple[str, str]:
-    role, _, granted = item.partition("=")
-    return role.strip(), granted
-
-
-def check_role_name(role: str) -> None:
-    """Raise ``ValueError`` unless ``role`` may travel in a header and a token: letters, digits, ``._:-``."""
-    if (
-        not 0 < len(role) <= 64
-        or not role.isascii()
-        or not role.replace(".", "").replace("_", "").replace(":", "").replace("-", "").isalnum()
-    ):
-        raise ValueError(f"{role!r} is not a role: up to 64 letters, digits and the characters . _ : -")
-
-
-def _networks(value: Any) -> Networks:
-    return Networks.parse(",".join(_list(value)))
+    if config.session_store not in ("", config.store):
+        raise SetupError(
+            "PROPYLON_SESSION_STORE differs from PROPYLON_STORE, and this version keeps accounts and sessions in one"
+            " store: leave it out, or give both the same URL."
+        )
+    for name in ("idle_ttl_s", "access_ttl_s"):
+        if (life_s := getattr(config, name)) > config.absolute_ttl_s:
+            raise SetupError(
+                f"{PREFIX}{name.upper()} ({life_s}) is longer than PROPYLON_ABSOLUTE_TTL_S ({config.absolute_ttl_s}),"
+                " after which every session ends: lower the first or raise the second."
+            )
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+    """Leave out all that may be secret: what stands before an ``@``, and options."""
+    kind, separator, rest = url.partition("://")
+    _, at, place = rest.partition("?")[0].rpartition("@")
+    return f"{kind}{separator}{'***@' if at else ''}{place}"
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "public_url": _url,
-    "store": _text,
-    "key": _text,
-    "key_file": _text,
-    "mode": _choice(*MODES),
-    "sign_up": _choice("open", "verified", "closed"),
-    "audience": _text,
-    "algorithm": _choice("ES256", "EdDSA", "RS256", "HS256"),
-    "access_ttl_s": _seconds(1, MAX_ACCESS_TTL_S),
-    "idle_ttl_s": _seconds(1, MAX_ABSOLUTE_TTL_S),
-    "absolute_ttl_s": _seconds(1, MAX_ABSOLUTE_TTL_S),
-    "refresh_grace_s": _seconds(0, 300),
-    "activity_interval_s": _seconds(1, 3_600),
-    "signing_key_ttl_s": _seconds(3_600, 3_650 * DAY_S),
-    "session_limit": _session_limit,
-    "session_limit_policy": _choice("evict_oldest", "refuse_newest"),
-    "roles": _roles,
-    "origins": _origins,
-    "trusted_proxies": _networks,
-    "csrf_strict": _flag,
-    "metrics_token": _text,
-    "password_profile": _choice("owasp", "rfc9106_low_memory", "unsafe_cheapest"),
-    "hash_threads": _number(0, 64),
-    "hash_queue": _number(1, 10_000),
-    "site_name": _text,
-    "log_level": _choice("debug", "info", "warning", "error"),
+SETTINGS: Mapping[str, Setting] = {
+    "public_url": Setting(values.url, "`https://`"),
+    "store": Setting(values.text, "`memory://`, `sqlite:///`"),
+    "session_store": Setting(values.text, "`memory://`, `sqlite:///`"),
+    "key": Setting(values.key_ring, secret=True),
+    "key_file": Setting(values.text),
+    "mode": choice(*MODES),
+    "sign_up": choice("open", "verified", "closed"),
+    "audience": values.label(MAX_AUDIENCE_CHARS),
+    "algorithm": choice("ES256", "EdDSA", "RS256", "HS256"),
+    "access_ttl_s": seconds(1, MAX_ACCESS_TTL_S),
+    "idle_ttl_s": seconds(1, MAX_ABSOLUTE_TTL_S),
+    "absolute_ttl_s": seconds(1, MAX_ABSOLUTE_TTL_S),
+    "refresh_grace_s": seconds(0, 300),
+    "activity_interval_s": seconds(1, 3_600),
+    "signing_key_ttl_s": seconds(3_600, 3_650 * DAY_S),
+    "feed_max_silence_s": seconds(1, 300),
+    "session_limit": Setting(values.session_limit, f"1 - {values.MAX_SESSIONS}"),
+    "session_limit_policy": choice("evict_oldest", "refuse_newest"),
+    "roles": Setting(values.roles),
+    "origins": Setting(values.origins, "`https://`"),
+    "trusted_proxies": Setting(values.networks),
+    "csrf_strict": Setting(values.flag, "`true`, `false`"),
+    "metrics_token": Setting(values.bearer_token, secret=True),
+    "password_profile": choice("owasp", "rfc9106_low_memory", "unsafe_cheapest"),
+    "hash_threads": number(0, 64),
+    "hash_queue": number(1, 10_000),
+    "site_name": values.required_label(MAX_SITE_NAME_CHARS),
+    "log_level": choice("debug", "info", "warning", "error"),
 }
