@@ -34,7 +34,8 @@ class Transport:
         self._session_name = _COOKIE_NAMES[config.secure]
         self._refresh_name = _REFRESH_NAMES[config.secure]
         self._trusted = config.trusted_proxies
-        self._origins = frozenset({config.public_origin, *config.origins})
+        self._own_origins = frozenset({config.public_origin})
+        self._configured_origins = frozenset(config.origins)
         self._loopback = config.loopback
         self._strict = config.csrf_strict
 
@@ -104,7 +105,8 @@ class Transport:
             method,
             sec_fetch_site=header(scope, b"sec-fetch-site"),
             origin=header(scope, b"origin"),
-            allowed_origins=self._allowed_origins(scope),
+            own_origins=self._own_origins_of(scope),
+            configured_origins=self._configured_origins,
             strict=self._strict,
         )
         if not intended:
@@ -149,11 +151,11 @@ class Transport:
         secure = "; Secure" if self._secure else ""
         return b"set-cookie", name + f"={value}; {attributes}{secure}".encode("latin-1")
 
-    def _allowed_origins(self, scope: Scope) -> frozenset[str]:
+    def _own_origins_of(self, scope: Scope) -> frozenset[str]:
         if not self._loopback:
-            return self._origins
+            return self._own_origins
         # On this machine a node answers on any loopback name and port; the Host was checked to be one.
-        return self._origins | {f"http://{header(scope, b'host') or ''}"}
+        return self._own_origins | {f"http://{header(scope, b'host') or ''}"}
 
 
 def header(scope: Scope, name: bytes) -> str | None:
