@@ -134,13 +134,13 @@ def test_a_page_says_its_language(language: str, name: str) -> None:
 
 
 def test_the_language_switch_returns_to_this_page() -> None:
-    """It posts the language and the path below the root, in a form of its own."""
+    """It posts the language and the whole path of this page, in a form of its own."""
     page = Page(pages.sign_up(frame(path="/signup"), SignUpPage()))
     buttons = page.having("name", "language")
     forms = {id(button.inside("form")) for button in buttons}
     assert [button.attributes["value"] for button in buttons] == list(LANGUAGES)
     assert len(forms) == 1
-    assert [field.attributes["value"] for field in page.having("name", "next")] == ["/signup"]
+    assert [field.attributes["value"] for field in page.having("name", "next")] == ["/auth/signup"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -12,6 +12,8 @@ from propylon.errors import Conflict, CredentialRefused, RuleRefused
 from propylon.ports import Store
 
 MAX_DATA_BYTES = 16 * 1024
+# What one call can just about parse, a call from deeper in an app cannot: far below the interpreter's limit.
+MAX_DATA_DEPTH = 64
 # Losing this many times in a row means that something writes without pause; the caller should know.
 MAX_ATTEMPTS = 64
 
@@ -30,9 +32,10 @@ class AtHome:
         """Write ``value`` if the version is still ``expected`` (None: whatever it is).
 
         Raises:
-            RuleRefused: it is larger than ``MAX_DATA_BYTES`` as JSON.
+            RuleRefused: it is larger than ``MAX_DATA_BYTES`` as JSON, or too deep.
             Conflict: ``data_changed``: somebody else was first.
         """
+        check_depth(value)
         check_size(value)
         version = await self._store.replace_data(session_id, value, expected)
         if version is None:
@@ -55,6 +58,19 @@ class AtHome:
         if user is None:
             raise CredentialRefused("user_disabled")
         return user
+
+
+def check_depth(value: object) -> None:
+    """Raise ``RuleRefused`` where ``value`` is nested deeper than ``MAX_DATA_DEPTH``."""
+    if _is_deeper(value, MAX_DATA_DEPTH):
+        raise RuleRefused(errors=(("", "too_deep", {"limit": MAX_DATA_DEPTH}),))
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list | tuple):
+        return False
+    within = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in within)
 
 
 def check_size(value: dict[str, Any]) -> None:

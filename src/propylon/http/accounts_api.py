@@ -10,7 +10,7 @@ from propylon.errors import Forbidden
 from propylon.flows.account import NewAccount
 from propylon.http import bodies
 from propylon.http.context import json_response, no_content, require_principal
-from propylon.http.cookies import renewed_cookies
+from propylon.http.cookies import renewed_cookies, require_same_site_for_cookies
 from propylon.http.schemas import ConfirmBody, PasswordBody, SignUpBody, UserCreated, user_out
 from propylon.http.services import Services
 
@@ -37,6 +37,7 @@ class AccountsApi:
         """Store a new password and end every other session."""
         services = self._services
         principal = await require_principal(services, request)
+        await require_same_site_for_cookies(services, request, principal)
         body = await bodies.json(request, PasswordBody)
         session = await services.accounts.change_password(
             principal, body.current_password, body.new_password, services.transport.caller(request.scope)
@@ -47,6 +48,7 @@ class AccountsApi:
         """Prove again who is there: the time of authentication is now, every secret is new."""
         services = self._services
         principal = await require_principal(services, request)
+        await require_same_site_for_cookies(services, request, principal)
         body = await bodies.json(request, ConfirmBody)
         session = await services.accounts.confirm(principal, body.password, services.transport.caller(request.scope))
         return self._with_new_cookies(request, session)

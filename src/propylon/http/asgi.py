@@ -9,7 +9,6 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from propylon.errors import ClientError, NotFound, PropylonError
 from propylon.http import openapi, problems
 from propylon.http.accounts_api import AccountsApi
 from propylon.http.context import tongue
+from propylon.http.cors import Cors
 from propylon.http.data_api import DataApi
 from propylon.http.documents import Documents
 from propylon.http.envelope import Envelope
@@ -27,12 +27,11 @@ from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
 from propylon.http.services import Services
 from propylon.http.sessions_api import SessionsApi
+from propylon.http.transport import presents_token
 
 logger = logging.getLogger("propylon")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-EXPOSED_HEADERS = ("ETag", "Retry-After", "WWW-Authenticate", "Propylon-Mode", "Content-Language")
-CORS_MAX_AGE_S = 600
 
 
 def application(services: Services, *, gauges: dict[str, Callable[[], int]], nonce: Callable[[int], bytes]) -> ASGIApp:
@@ -63,7 +62,7 @@ def application(services: Services, *, gauges: dict[str, Callable[[], int]], non
     routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in _page_table(pages)]
     starlette = Starlette(
         routes=_merged(routes),
-        middleware=[Middleware(CORSMiddleware, **_cors(config.origins))] if config.origins else [],
+        middleware=[Middleware(Cors, config.origins)] if config.origins else [],
         exception_handlers=_handlers(services),
     )
     # Starlette would answer "/v1/sessions/" with a 307 to an address made of scheme and Host: behind a proxy that
@@ -151,17 +150,6 @@ def _dispatching(path: str, by_method: dict[str, Any]) -> Route:
     return Route(path, dispatch, methods=list(by_method))
 
 
-def _cors(origins: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "allow_origins": list(origins),
-        "allow_credentials": True,
-        "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-        "allow_headers": ["Authorization", "Content-Type", "If-Match"],
-        "expose_headers": list(EXPOSED_HEADERS),
-        "max_age": CORS_MAX_AGE_S,
-    }
-
-
 def _handlers(services: Services) -> dict[Any, Any]:
     async def refuse(request: Request, error: Exception) -> Response:
         if not isinstance(error, PropylonError):
@@ -172,7 +160,7 @@ def _handlers(services: Services) -> dict[Any, Any]:
             error,
             tongue(services, request),
             services.config.public_url,
-            bearer_presented="authorization" in request.headers,
+            bearer_presented=presents_token(request.scope),
         )
 
     async def no_route(request: Request, error: Exception) -> Response:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from propylon.core.principal import Principal
 from propylon.core.session import Session
-from propylon.http.context import root_of
+from propylon.errors import Forbidden
+from propylon.http.context import require_session, root_of
 from propylon.http.services import Services
 
 Header = tuple[bytes, bytes]
+
+
+async def require_same_site_for_cookies(services: Services, request: Request, principal: Principal) -> None:
+    """Refuse a token that another site sent where the answer would set a cookie (login CSRF).
+
+    A cookie was held to this when it was read; a token elsewhere sets none and is free.
+    """
+    if principal.credential == "cookie" or services.transport.is_same_site(request.scope):
+        return
+    session, _ = await require_session(services, principal)
+    if renewed_cookies(services, request, session):
+        raise Forbidden("cross_site_refused")
 
 
 def renewed_cookies(services: Services, request: Request, session: Session) -> list[Header]:

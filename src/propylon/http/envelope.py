@@ -43,6 +43,7 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, config: Config, metrics: Metrics) -> None:
         self._app, self._config, self._metrics = app, config, metrics
+        self._root = urlsplit(config.public_url).path
         self._headers = dict(_SECURITY_HEADERS)
         if config.secure:
             self._headers["strict-transport-security"] = "max-age=31536000"
@@ -52,6 +53,9 @@ class Envelope:
         if scope["type"] != "http":
             await _refuse_websocket(send)
             return
+        if self._root and not scope.get("root_path"):
+            # A proxy in front serves us below this path, and may have taken it off.
+            scope = {**scope, "root_path": self._root}
         started = time.perf_counter()
         answered: dict[str, int] = {}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from propylon import language
 from propylon.core.principal import Principal
@@ -15,7 +17,7 @@ from propylon.errors import PropylonError
 from propylon.flows.gate import Gate
 from propylon.http import problems
 from propylon.http.guard import Asking
-from propylon.http.transport import Transport, header
+from propylon.http.transport import Transport, header, presents_token
 
 
 class Guarding(NamedTuple):
@@ -52,8 +54,8 @@ class Protect:
         await self._app(scope, receive, send)
 
 
-async def current_user(request: Request) -> Principal:
-    """Return who is calling, for ``Depends`` in FastAPI and for endpoints of Starlette.
+async def current_user(request: HTTPConnection) -> Principal:
+    """Return who is calling, for ``Depends`` in FastAPI and for endpoints of Starlette, websockets too.
 
     Raises:
         CredentialRefused: nobody is signed in, or the credential is refused.
@@ -63,17 +65,23 @@ async def current_user(request: Request) -> Principal:
     return await asking.principal()
 
 
-def problem_handler(public_url: str) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return an exception handler that answers Propylon's errors as problem+json in the caller's language."""
+def problem_handler(public_url: str) -> Callable[[Any, Exception], Awaitable[Any]]:
+    """Return an exception handler that answers Propylon's errors as problem+json in the caller's language.
 
-    async def handle(request: Request, error: Exception) -> Response:
+    A websocket is closed instead: before it was accepted, that is a 403.
+    """
+
+    async def handle(request: Request | WebSocket, error: Exception) -> Response | None:
         if not isinstance(error, PropylonError):
             raise error
+        if isinstance(request, WebSocket):
+            await request.close(WS_1008_POLICY_VIOLATION, error.code)
+            return None
         return problems.response(
             error,
             language.negotiate(header(request.scope, b"accept-language")),
             public_url,
-            bearer_presented="authorization" in request.headers,
+            bearer_presented=presents_token(request.scope),
         )
 
     return handle

@@ -18,6 +18,10 @@ from propylon.http.transport import header
 
 # A flood of readiness checks must not become a flood of writes.
 READY_FOR_S = 1.0
+# What proxies add. One on this machine may well pass the request on with a local host name.
+FORWARDING_HEADERS = frozenset(
+    {b"forwarded", b"via", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+)
 
 
 class Monitoring:
@@ -52,7 +56,9 @@ class Monitoring:
         if token:
             given = header(request.scope, b"authorization") or ""
             return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
-        # The host counts too: behind a proxy on this machine every caller's connection is a local one.
+        # Behind a proxy on this machine every caller's connection is a local one.
+        if any(name in FORWARDING_HEADERS for name, _ in request.scope["headers"]):
+            return False
         host = (header(request.scope, b"host") or "").rsplit(":", 1)[0]
         caller = self._services.transport.caller(request.scope)
         return is_loopback_host(caller.ip) and is_loopback_host(host)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from propylon import language
+from propylon.core.csrf import SAFE_METHODS
 from propylon.core.principal import Principal, User
 from propylon.core.session import Session
 from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden, PropylonError, RuleRefused
@@ -19,7 +20,6 @@ from propylon.flows.sign_in import SignInRequest
 from propylon.http import bodies, problems
 from propylon.http.context import require_session, root_of, tongue
 from propylon.http.cookies import renewed_cookies
-from propylon.http.guard import Asking
 from propylon.http.services import Services
 from propylon.http.sessions_api import SIGN_OUT_HEADERS, SessionsApi
 from propylon.web.pages import (
@@ -87,7 +87,7 @@ class PageRoutes:
         if replaced is not None:
             await services.sign_out.here(replaced)
         services.metrics.sign_ins.labels(mode="cookie").inc()
-        answer = self._redirect(request, page.next or "/account")
+        answer = _see_other(page.next or f"{root_of(request)}/account")
         now = services.clock.now()
         answer.raw_headers += services.transport.cookies_of(signed_in.issued, root_of(request), now)
         return answer
@@ -122,7 +122,7 @@ class PageRoutes:
             return await self._show_account(request, principal)
         except CredentialRefused as refusal:
             if refusal.code == "credential_missing":
-                return self._redirect(request, "/login?next=/account")
+                return self._redirect(request, f"/login?next={root_of(request)}/account")
             return await self._refused_at_account(request, refusal)
 
     async def save_profile(self, request: Request) -> Response:
@@ -187,7 +187,7 @@ class PageRoutes:
         chosen = fields.get("language", "")
         if chosen not in language.LANGUAGES:
             raise ClientError("request_malformed")
-        answer = self._redirect(request, self._next(fields.get("next")) or "/")
+        answer = _see_other(self._next(fields.get("next")) or f"{root_of(request)}/")
         answer.raw_headers.append(self._services.transport.set_language_cookie(chosen))
         return answer
 
@@ -200,7 +200,9 @@ class PageRoutes:
         """Show any refusal to a person."""
         title, detail = problems.sentence(tongue(self._services, request), error)
         status = problems.status_of(error)
-        frame = self._frame_of(request, signed_in_as=None)
+        # The language switch leads back by GET, which the address of a mere form does not take.
+        path = None if request.method in SAFE_METHODS else "/"
+        frame = self._frame_of(request, signed_in_as=None, path=path)
         page = ProblemPage(status, error.code, title, detail, sign_in=status == HTTPStatus.UNAUTHORIZED)
         answer = self._html(frame, self._services.pages.problem(frame, page), status)
         answer.headers.update(problems.retry_headers(error))
@@ -226,7 +228,8 @@ class PageRoutes:
     async def _refused_at_account(self, request: Request, refusal: CredentialRefused) -> Response:
         """Say why the session is over, above the form that begins a new one."""
         problem, _ = self._told(request, refusal)
-        return await self._show_sign_in(request, SignInPage(next="/account", problem=problem), refusal)
+        page = SignInPage(next=f"{root_of(request)}/account", problem=problem)
+        return await self._show_sign_in(request, page, refusal)
 
     async def _show_sign_in(self, request: Request, page: SignInPage, error: PropylonError | None = None) -> Response:
         frame = await self._frame(request, path="/login")
@@ -254,9 +257,8 @@ class PageRoutes:
 
     async def _frame(self, request: Request, path: str | None = None) -> Frame:
         try:
-            asking = Asking(self._services.gate, self._services.transport, request.scope)
-            principal = await asking.principal_or_none()
-            email = (await self._services.home.read_user(principal.user_id)).email if principal else None
+            principal = await self._principal(request)
+            email = (await self._services.home.read_user(principal.user_id)).email
         except ClientError:
             email = None  # the page itself is for everyone; who holds a dead cookie is a visitor
         return self._frame_of(request, signed_in_as=email, path=path)
@@ -298,9 +300,7 @@ class PageRoutes:
         return HTMLResponse(text, status, headers)
 
     def _redirect(self, request: Request, target: str) -> Response:
-        # 303: the browser must not send the form, password and all, to the next address (RFC 9700 4.12).
-        location = target if urlsplit(target).netloc else f"{root_of(request)}{target}"
-        return Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": location})
+        return _see_other(root_of(request) + target)
 
     def _signed_out(self, request: Request) -> Response:
         answer = self._redirect(request, "/login?notice=signed_out")
@@ -309,7 +309,10 @@ class PageRoutes:
         return answer
 
     def _next(self, wish: str | None) -> str:
-        """Return where to go on if it is ours or a configured origin's, else nothing: no open redirector."""
+        """Return where to go on if it is ours or a configured origin's, else nothing: no open redirector.
+
+        A path counts from the root of the host: it may lead to the app that Propylon is mounted in.
+        """
         if not wish or len(wish) > 2_000 or not wish.isprintable() or not wish.isascii() or "\\" in wish:
             return ""
         if wish.startswith("/") and not wish.startswith("//"):
@@ -318,7 +321,13 @@ class PageRoutes:
             parts = urlsplit(wish)
         except ValueError:  # "https://[" is no address
             return ""
-        return wish if f"{parts.scheme}://{parts.netloc}" in self._services.config.origins else ""
+        config = self._services.config
+        return wish if f"{parts.scheme}://{parts.netloc}" in (config.public_origin, *config.origins) else ""
+
+
+def _see_other(location: str) -> Response:
+    # 303: the browser must not send the form, password and all, to the next address (RFC 9700 4.12).
+    return Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": location})
 
 
 def _status(error: PropylonError | None) -> int:

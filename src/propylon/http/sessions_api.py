@@ -6,6 +6,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from propylon.core.csrf import SAFE_METHODS
 from propylon.core.principal import Principal
 from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden
 from propylon.flows.issue import Issued
@@ -183,9 +184,10 @@ class SessionsApi:
     def _original_method(self, request: Request) -> str | None:
         if not self._services.transport.peer_is_trusted(request.scope):
             return None
-        headers = request.headers
-        method = headers.get("x-forwarded-method") or headers.get("x-original-method")
-        return method.upper() if method else None
+        named = [*request.headers.getlist("x-forwarded-method"), *request.headers.getlist("x-original-method")]
+        methods = [method.strip().upper() for method in named if method.strip()]
+        # A proxy writes one of the two and lets a client's other one pass: an unsafe method counts.
+        return next((method for method in methods if method not in SAFE_METHODS), next(iter(methods), None))
 
     def _renewed(self, request: Request, issued: Issued, *, in_body: bool) -> Response:
         access = issued.access
@@ -203,7 +205,9 @@ class SessionsApi:
 
     def _signed_out(self, request: Request) -> Response:
         answer = no_content(SIGN_OUT_HEADERS)
-        answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
+        # A token may end its session from anywhere; the cookies of this browser may be somebody else's.
+        if self._services.transport.is_same_site(request.scope):
+            answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
         return answer
 
     def _limit_reached(self, request: Request, conflict: Conflict) -> Response:

@@ -37,6 +37,7 @@ class Transport:
         self._own_origins = frozenset({config.public_origin})
         self._configured_origins = frozenset(config.origins)
         self._loopback = config.loopback
+        self._scheme = "https" if config.secure else "http"
         self._strict = config.csrf_strict
 
     def credential(self, scope: Scope) -> Credential | None:
@@ -98,10 +99,16 @@ class Transport:
             scope: of the request.
             method: of the original request, behind forward-auth.
         """
-        method = method or scope["method"]
+        if not self.is_same_site(scope, method=method):
+            raise Forbidden("cross_site_refused")
+
+    def is_same_site(self, scope: Scope, *, method: str | None = None) -> bool:
+        """Return whether our own pages, or configured origins, sent this request; see ``require_same_site``."""
+        # A websocket has no method. Browsers let every page open one to anywhere, so it counts as unsafe.
+        method = method or scope.get("method", "CONNECT")
         if method in SAFE_METHODS:
-            return  # before any header is looked at: most requests are GET
-        intended = same_site_intended(
+            return True  # before any header is looked at: most requests are GET
+        return same_site_intended(
             method,
             sec_fetch_site=header(scope, b"sec-fetch-site"),
             origin=header(scope, b"origin"),
@@ -109,8 +116,6 @@ class Transport:
             configured_origins=self._configured_origins,
             strict=self._strict,
         )
-        if not intended:
-            raise Forbidden("cross_site_refused")
 
     def cookies_of(self, issued: Issued, root: str, now: int) -> list[tuple[bytes, bytes]]:
         """Return the ``Set-Cookie`` headers that hand ``issued`` to a browser."""
@@ -155,12 +160,17 @@ class Transport:
         if not self._loopback:
             return self._own_origins
         # On this machine a node answers on any loopback name and port; the Host was checked to be one.
-        return self._own_origins | {f"http://{header(scope, b'host') or ''}"}
+        return self._own_origins | {f"{self._scheme}://{header(scope, b'host') or ''}"}
 
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the first value of a header, or None."""
     return next((value.decode("latin-1") for found, value in scope["headers"] if found == name), None)
+
+
+def presents_token(scope: Scope) -> bool:
+    """Return whether the request carries an ``Authorization`` header of ours, good or bad."""
+    return any(_is_ours(value.partition(b" ")[0]) for value in all_headers(scope, b"authorization"))
 
 
 def all_headers(scope: Scope, name: bytes) -> list[bytes]:
@@ -190,10 +200,14 @@ def _only(headers: list[bytes], name: bytes) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
+def _is_ours(scheme: bytes) -> bool:
+    return scheme.lower() in (b"bearer", b"dpop")
+
+
 def _bearer_token(authorization: bytes) -> str | None:
     """Return the token of a bearer header (RFC 6750 2.1), None for a scheme that is not ours."""
     scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() not in (b"bearer", b"dpop"):
+    if not _is_ours(scheme):
         return None
     token = token.strip(b" ")
     # A DPoP-bound token is never good without its proof, which this version does not read.
