@@ -18,6 +18,7 @@ import msgspec
 
 from propylon.config import values
 from propylon.config.values import Setting, check_role_name, choice, number, seconds
+from propylon.core.discreet import Discreet
 from propylon.core.limits import SessionLimits
 from propylon.core.network import Networks
 from propylon.core.origin import is_loopback_host
@@ -39,7 +40,7 @@ MAX_AUDIENCE_CHARS = 255
 MAX_SITE_NAME_CHARS = 100
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
+class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of Propylon; each is a line in ``docs/settings.md``.
 
     Durations end in ``_s`` and are whole seconds. Settings that contradict each other make no ``Config``.
@@ -76,9 +77,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check_together(self)
 
-    def __repr__(self) -> str:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Show where this set-up lives; some settings are secrets."""
-        return f"Config(public_url={self.public_url!r}, store={_without_password(self.store)!r})"
+        return [("public_url", self.public_url), ("store", _without_password(self.store))]
 
     @property
     def issuer(self) -> str:

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from propylon.core.discreet import Discreet
 from propylon.errors import Forbidden, PropylonError
 
 CredentialKind = Literal["cookie", "access_token", "refresh_token"]
 
 
-class Credential(msgspec.Struct, frozen=True):
+class Credential(Discreet, msgspec.Struct, frozen=True):
     """What one request presents: exactly one, picked by its form.
 
     Attributes:
         ambient: the browser added it by itself (a cookie), so cross-site requests carry it too.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("kind", "ambient")
+
     kind: CredentialKind
     value: str
     ambient: bool
 
-    def __repr__(self) -> str:
-        """Show the kind; the value is a secret."""
-        return f"Credential(kind={self.kind!r}, ambient={self.ambient!r})"
 
-
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """Somebody with an account.
 
     Attributes:
         email: as it was written at sign-up; ``email_key`` is its canonical form, unique.
         security_version: rises with every change that ends sign-ins (new password, disabled).
     """
+
+    shown: ClassVar[tuple[str, ...]] = ("id", "disabled_at")
 
     id: str
     email: str
@@ -46,10 +47,6 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     disabled_at: int | None = None
     security_version: int = 0
-
-    def __repr__(self) -> str:
-        """Show the id; the rest is personal or secret."""
-        return f"User(id={self.id!r}, disabled={self.disabled_at is not None})"
 
 
 class SessionData(msgspec.Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from propylon.core.device import Device
+from propylon.core.discreet import Discreet
 
 Mode = Literal["cookie", "bearer", "hybrid"]
 MODES: tuple[Mode, ...] = ("cookie", "bearer", "hybrid")
@@ -47,7 +48,7 @@ class Ending(msgspec.Struct, frozen=True):
     by: Device | None = None
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """One sign-in of one user on one device. ``id`` is public; secrets are derived, never stored.
 
     Attributes:
@@ -62,6 +63,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         refresh_origin: where the request came from that made the newest generation (network, user agent).
         late_generation: the last generation that was answered late (``core.refresh``).
     """
+
+    shown: ClassVar[tuple[str, ...]] = ("id", "user_id", "mode", "ending")
 
     id: str
     user_id: str
@@ -85,10 +88,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     refresh_origin: str = ""
     late_generation: int = -1
     ending: Ending | None = None
-
-    def __repr__(self) -> str:
-        """Show who and what, without the salt."""
-        return f"Session(id={self.id!r}, user_id={self.user_id!r}, mode={self.mode!r}, ending={self.ending!r})"
 
     @property
     def deadline(self) -> int:

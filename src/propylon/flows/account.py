@@ -6,6 +6,7 @@ import uuid
 
 import msgspec
 
+from propylon.core.discreet import Discreet
 from propylon.core.email import checked
 from propylon.core.password import PasswordPolicy, prepared
 from propylon.core.principal import Principal, User
@@ -19,17 +20,13 @@ from propylon.ports import Clock, PasswordHashing, SecurityLog, Store
 MAX_NAME_CODE_POINTS = 100
 
 
-class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
+class NewAccount(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """What a sign-up says."""
 
     email: str
     password: str
     name: str = ""
     roles: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """Show nothing: all of it is personal or secret."""
-        return "NewAccount()"
 
 
 def checked_name(name: str) -> str:
@@ -59,8 +56,8 @@ class Accounts:
     ) -> None:
         self._store, self._hashing, self._clock, self._random, self._log = store, hashing, clock, random, log
         self._passwords, self._policy, self._site_name = passwords, policy, site_name
-        self._sign_ups = Turnstile(store, clock, "sign-up")
-        self._confirmations = Turnstile(store, clock, "confirm")
+        self._sign_ups = Turnstile(store, clock, log, "sign-up")
+        self._confirmations = Turnstile(store, clock, log, "confirm")
 
     async def sign_up(self, account: NewAccount, caller: Caller) -> User:
         """Make an account for somebody who came by the page or the API.

@@ -17,7 +17,7 @@ from propylon.core.principal import Credential, Home, Principal, User
 from propylon.core.remembered import RememberedPrincipals
 from propylon.core.revocation import FeedEntry, RevokedSessions
 from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
-from propylon.errors import CredentialRefused
+from propylon.errors import CredentialRefused, StoreUnavailable
 from propylon.flows.caller import Caller
 from propylon.flows.issue import COOKIE, Issuer, presented
 from propylon.flows.refusals import refused, refused_for
@@ -103,6 +103,8 @@ class Gate:
             self._tokens.forget_session(entry.id)
         elif entry.subject == "keys_changed":
             self._keys.changed()
+            # A key goes because it is old, or because it was stolen: nothing it signed is served from memory.
+            self._tokens.forget_all()
         elif entry.subject == "mode_changed":
             self.mode_version += 1
         elif entry.id == "":
@@ -166,13 +168,19 @@ class Gate:
         return user
 
     async def _touch_when_due(self, session: Session, caller: Caller, now: int) -> int:
-        """Note the activity, at most once an interval; return when the session counts as last seen."""
+        """Note the activity, at most once an interval; return when the session counts as last seen.
+
+        A store that can be read and not written (locked, full) has just said that the session lives, so nobody is
+        turned away; what was not noted lets the session idle out sooner, never later.
+        """
         if now - session.last_seen_at < self._policy.activity_interval_s or session.id in self._touching:
             return session.last_seen_at
         # A page that loads fifty things at once is one activity, not fifty writes.
         self._touching.add(session.id)
         try:
             await self._store.touch(session.id, now=now, ip=caller.ip)
+        except StoreUnavailable:
+            return session.last_seen_at
         finally:
             self._touching.discard(session.id)
         return now

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from typing import ClassVar
 
 import msgspec
 
+from propylon.core.discreet import Discreet
 from propylon.core.jose.access_token import AccessClaims, issue
 from propylon.core.principal import User
 from propylon.core.secret import KeyRing, Presented, derive, matches, parse, spell
@@ -18,15 +20,19 @@ COOKIE = "cookie"
 REFRESH = "refresh"
 
 
-class AccessToken(msgspec.Struct, frozen=True):
+class AccessToken(Discreet, msgspec.Struct, frozen=True):
     """A signed access token and the seconds it lives from now."""
+
+    shown: ClassVar[tuple[str, ...]] = ("expires_in_s",)
 
     value: str
     expires_in_s: int
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
+class Issued(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a sign-in or a renewal; what the mode does not call for is None."""
+
+    shown: ClassVar[tuple[str, ...]] = ("session",)
 
     session: Session
     cookie: str | None = None

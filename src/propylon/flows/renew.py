@@ -8,7 +8,7 @@ from propylon.core.principal import Principal, User
 from propylon.core.refresh import Late, Missing, Repeated, Reused, Rotated
 from propylon.core.secret import Presented
 from propylon.core.session import Session, SessionPolicy, refusal
-from propylon.errors import CredentialRefused, TooMany
+from propylon.errors import CredentialRefused
 from propylon.flows.caller import Caller
 from propylon.flows.issue import REFRESH, Issued, Issuer, presented
 from propylon.flows.refusals import refused
@@ -23,7 +23,7 @@ class Renew:
 
     def __init__(self, store: Store, issuer: Issuer, clock: Clock, log: SecurityLog, *, policy: SessionPolicy) -> None:
         self._store, self._issuer, self._clock, self._log, self._policy = store, issuer, clock, log, policy
-        self._turnstile = Turnstile(store, clock, "refresh")
+        self._turnstile = Turnstile(store, clock, log, "refresh")
 
     async def by_refresh_token(self, value: str, caller: Caller) -> Issued:
         """Rotate a refresh token.
@@ -68,13 +68,9 @@ class Renew:
         return session, secret
 
     async def _count_failure(self, caller: Caller) -> None:
-        keys = self._turnstile.keys("", caller.source)
-        try:
-            await self._turnstile.admit(keys[1:])
-        except TooMany:
-            self._log.record("refresh_throttled", source=caller.source)
-            raise
-        await self._turnstile.failed(keys[1:])
+        keys = self._turnstile.keys("", caller.source)[1:]
+        await self._turnstile.admit(keys)
+        await self._turnstile.failed(keys)
 
     async def _enabled_user(self, session: Session) -> User:
         user = await self._store.find_user(session.user_id)

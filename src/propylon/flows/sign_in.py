@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import ClassVar
 
 import msgspec
 
+from propylon.core.discreet import Discreet
 from propylon.core.email import canonical
 from propylon.core.limits import LimitReached, SessionLimits
 from propylon.core.password import prepared
@@ -22,22 +24,20 @@ from propylon.ports import Clock, Opening, PasswordHashing, SecurityLog, SignInV
 SALT_BYTES = 32
 
 
-class SignInRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SignInRequest(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """What a person types and an app chooses.
 
     Attributes:
         end: id of a session of theirs to end first, to make room under a limit.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("mode", "remember")
+
     email: str
     password: str
     mode: Mode
     remember: bool = False
     end: str | None = None
-
-    def __repr__(self) -> str:
-        """Show the mode; the rest is secret or personal."""
-        return f"SignInRequest(mode={self.mode!r})"
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class SignIn:
         self._store, self._hashing, self._issuer, self._ring = store, hashing, issuer, ring
         self._clock, self._random, self._log, self._describe = clock, random, log, describe
         self._policy, self._limits = policy, limits
-        self._turnstile = Turnstile(store, clock, "sign-in")
+        self._turnstile = Turnstile(store, clock, log, "sign-in")
 
     async def __call__(self, request: SignInRequest, caller: Caller) -> SignedIn:
         """Sign in.
@@ -81,31 +81,36 @@ class SignIn:
         """
         keys = self._turnstile.keys(canonical(request.email), caller.source)
         async with self._turnstile.turn(keys):
-            user = await self._known(request)
-            if user is None:
+            user, right = await self._looked_up(request)
+            if user is None or not right:
                 await self._turnstile.failed(keys)
-                self._log.record("authn_login_fail", source=caller.source)
-                raise CredentialRefused("credentials_wrong")
+                raise self._failed(user, "credentials_wrong", caller)
         if user.disabled_at is not None:
-            raise CredentialRefused("user_disabled")
+            raise self._failed(user, "user_disabled", caller)
         session = await self._open(user, request, caller)
-        await self._turnstile.succeeded(keys)
-        await self._rehash_when_weaker(user, request.password)
+        # The session is open: what the store or the queue has no room for now is done at the next sign-in.
+        with suppress(Unavailable):
+            await self._turnstile.succeeded(keys)
+            await self._rehash_when_weaker(user, request.password)
         return SignedIn(user, await self._issuer.for_mode(session, user, self._clock.now()))
 
-    async def _known(self, request: SignInRequest) -> User | None:
-        """Return the user if the password is theirs; an unknown address costs the same hash."""
+    async def _looked_up(self, request: SignInRequest) -> tuple[User | None, bool]:
+        """Return the user, and whether the password is theirs; an unknown address costs the same hash."""
+        user = await self._store.find_user_by_email(canonical(request.email))
         try:
             password = prepared(request.password)
         except ClientError:
             # No account can have this password; still the answer must cost what every other costs.
-            await self._hashing.decoy_verify(b"")
-            return None
-        user = await self._store.find_user_by_email(canonical(request.email))
+            return user, await self._hashing.decoy_verify(b"")
         if user is None:
-            await self._hashing.decoy_verify(password)
-            return None
-        return user if await self._hashing.verify(user.password_hash, password) else None
+            return None, await self._hashing.decoy_verify(password)
+        return user, await self._hashing.verify(user.password_hash, password)
+
+    def _failed(self, user: User | None, code: str, caller: Caller) -> CredentialRefused:
+        """Return the refusal, on record: an operator sees whose account is tried, the caller does not."""
+        user_id = user.id if user is not None else None
+        self._log.record("authn_login_fail", user=user_id, source=caller.source, reason=code)
+        return CredentialRefused(code)
 
     async def _open(self, user: User, request: SignInRequest, caller: Caller) -> Session:
         now = self._clock.now()
@@ -114,7 +119,7 @@ class SignIn:
             self._log.record("session_limit_reached", user=user.id, limit=outcome.limit)
             raise Conflict("session_limit_reached", limit=outcome.limit, sessions=outcome.sessions)
         if isinstance(outcome, SignInVoid):
-            raise CredentialRefused("credentials_wrong")
+            raise self._failed(user, "credentials_wrong", caller)
         for evicted in outcome.evicted:
             self._log.record("session_evicted", user=user.id, session=evicted.id, by=outcome.session.id)
         self._log.record("authn_login_success", user=user.id, session=outcome.session.id, mode=request.mode)
@@ -151,6 +156,4 @@ class SignIn:
     async def _rehash_when_weaker(self, user: User, password: str) -> None:
         """Store a stronger hash now: a sign-in is the only moment that has the password in clear."""
         if self._hashing.needs_rehash(user.password_hash):
-            # The session is open: what has no place in the queue now is done at the next sign-in.
-            with suppress(Unavailable):
-                await self._store.rehash(user.id, user.password_hash, await self._hashing.hash(prepared(password)))
+            await self._store.rehash(user.id, user.password_hash, await self._hashing.hash(prepared(password)))

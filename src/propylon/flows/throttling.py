@@ -1,8 +1,8 @@
 """Failures make the next attempt wait: for the pair of account and source, and for the source alone.
 
 Nobody can make somebody else wait from elsewhere, and successes never count: fifty right passwords at once
-are fifty sign-ins. What a parallel burst could gain is bounded by letting only a few attempts of one pair be
-under way at a time; the others wait for them, and are refused if those failed.
+are fifty sign-ins. What a parallel burst could gain is bounded by letting only a few attempts of one pair, and
+of one source, be under way at a time; the others wait for them, and are refused if those failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 from propylon.core.throttle import Pace
 from propylon.errors import TooMany
-from propylon.ports import Clock, Throttle
+from propylon.ports import Clock, SecurityLog, Throttle
 
 # Five free tries, then 1, 2, 4 ... seconds up to 15 minutes; one failure is forgiven every 5 minutes.
 # Guessing on and on from one source is held to fewer than 200 tries a day for one account.
@@ -24,14 +24,16 @@ SOURCE = Pace(free=100, forgive_s=6, longest_wait_s=60)
 # Accounts made from one source: an office may sign up in one morning, a script fills no database.
 SIGN_UP = Pace(free=1_000, forgive_s=4, longest_wait_s=60)
 
-ATTEMPTS_UNDER_WAY = 5
+PAIR_UNDER_WAY = 5
+# Fewer than the places of the hash pool: one address alone fills no queue that others stand in.
+SOURCE_UNDER_WAY = 20
 
 
 class Turnstile:
     """Admits attempts of one kind (``sign-in``, ``sign-up``, ``refresh``)."""
 
-    def __init__(self, throttle: Throttle, clock: Clock, kind: str) -> None:
-        self._throttle, self._clock, self._kind = throttle, clock, kind
+    def __init__(self, throttle: Throttle, clock: Clock, log: SecurityLog, kind: str) -> None:
+        self._throttle, self._clock, self._log, self._kind = throttle, clock, log, kind
         self._under_way: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
 
     def keys(self, account: str, source: str, by_source: Pace = SOURCE) -> tuple[tuple[str, Pace], ...]:
@@ -43,6 +45,8 @@ class Turnstile:
         """Raise ``TooMany`` while earlier failures ask for a wait."""
         wait_s = await self._throttle.wait_s(keys, self._clock.now())
         if wait_s > 0:
+            source = keys[-1][0].rpartition(" ")[2]
+            self._log.record("excess_rate_limit_exceeded", kind=self._kind, source=source, wait_s=wait_s)
             raise TooMany(wait_s)
 
     async def failed(self, keys: tuple[tuple[str, Pace], ...]) -> None:
@@ -55,15 +59,21 @@ class Turnstile:
 
     @asynccontextmanager
     async def turn(self, keys: tuple[tuple[str, Pace], ...]) -> AsyncIterator[None]:
-        """Admit one attempt, a few of the same pair at a time."""
-        pair = keys[0][0]
-        semaphore, holders = self._under_way.setdefault(pair, (asyncio.Semaphore(ATTEMPTS_UNDER_WAY), []))
+        """Admit one attempt, a few of the same pair and of the same source at a time."""
+        (pair, _), (source, _) = keys
+        # The pair first: many attempts on one account must not stand in line before those of a colleague.
+        async with self._place(pair, PAIR_UNDER_WAY), self._place(source, SOURCE_UNDER_WAY):
+            await self.admit(keys)
+            yield
+
+    @asynccontextmanager
+    async def _place(self, key: str, most: int) -> AsyncIterator[None]:
+        places, holders = self._under_way.setdefault(key, (asyncio.Semaphore(most), []))
         holders.append(None)
         try:
-            async with semaphore:
-                await self.admit(keys)
+            async with places:
                 yield
         finally:
             holders.pop()
             if not holders:
-                del self._under_way[pair]
+                del self._under_way[key]

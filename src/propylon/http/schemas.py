@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from propylon.core.device import Device
+from propylon.core.discreet import Discreet
 from propylon.core.principal import User
 from propylon.core.session import Session
 from propylon.http.problems import rfc3339
@@ -16,7 +17,7 @@ Password = Annotated[str, Meta(description="8 to 256 characters; the whole of it
 Rfc3339 = Annotated[str, Meta(description="RFC 3339, UTC.", examples=["2026-11-24T09:30:00Z"])]
 
 
-class SignUpBody(Struct, forbid_unknown_fields=True):
+class SignUpBody(Discreet, Struct, forbid_unknown_fields=True):
     """A new account."""
 
     email: Email
@@ -24,7 +25,7 @@ class SignUpBody(Struct, forbid_unknown_fields=True):
     name: str = ""
 
 
-class SignInBody(Struct, forbid_unknown_fields=True):
+class SignInBody(Discreet, Struct, forbid_unknown_fields=True):
     """A sign-in. Without ``mode`` the server's own is taken; ``end`` names a session to end to make room."""
 
     email: Email
@@ -34,20 +35,20 @@ class SignInBody(Struct, forbid_unknown_fields=True):
     end: str | UnsetType = UNSET
 
 
-class RefreshBody(Struct, forbid_unknown_fields=True):
+class RefreshBody(Discreet, Struct, forbid_unknown_fields=True):
     """A refresh token, where it travels in the body (mode ``bearer``)."""
 
     refresh_token: str | UnsetType = UNSET
 
 
-class PasswordBody(Struct, forbid_unknown_fields=True):
+class PasswordBody(Discreet, Struct, forbid_unknown_fields=True):
     """A change of password."""
 
     current_password: str
     new_password: Password
 
 
-class ConfirmBody(Struct, forbid_unknown_fields=True):
+class ConfirmBody(Discreet, Struct, forbid_unknown_fields=True):
     """Proof that the user is still there."""
 
     password: str
@@ -83,7 +84,7 @@ class UserCreated(Struct):
     user: UserOut
 
 
-class SignedInOut(Struct):
+class SignedInOut(Discreet, Struct):
     """A new session. The tokens are there by mode; a cookie travels in ``Set-Cookie``."""
 
     user: UserOut
@@ -101,7 +102,7 @@ class WhoOut(Struct):
     session: SessionOut
 
 
-class TokensOut(Struct):
+class TokensOut(Discreet, Struct):
     """A new access token, and where the refresh token travels in the body its successor."""
 
     access_token: str

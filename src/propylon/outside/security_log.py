@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
-
-import msgspec
 
 from propylon.ports import Clock
 
@@ -16,7 +15,11 @@ MAX_FACT_CHARS = 200
 
 
 class JsonSecurityLog:
-    """Writes events; JSON escapes line breaks and control characters, so one event is always one line."""
+    """Writes events in ASCII alone, all else escaped: one event is one line to every program that reads it.
+
+    Bare JSON leaves in U+0085 and U+2028, which some take for the end of a line, and C1 controls, which a
+    terminal obeys.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -25,4 +28,4 @@ class JsonSecurityLog:
         """Record ``event`` with public facts: ids, addresses, reasons; never a secret."""
         told = {name: fact[:MAX_FACT_CHARS] if isinstance(fact, str) else fact for name, fact in facts.items()}
         line = {"at": self._clock.now(), "event": event, "id": secrets.token_hex(4), **told}
-        logger.info("%s", msgspec.json.encode(line).decode())
+        logger.info("%s", json.dumps(line, separators=(",", ":")))

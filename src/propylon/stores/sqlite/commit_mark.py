@@ -19,14 +19,14 @@ from pathlib import Path
 HEADER_BYTES = 48
 
 _lock = threading.Lock()
-_mapped: dict[Path, CommitMark] = {}
+_mapped: dict[tuple[int, int], CommitMark] = {}
 
 
 class CommitMark:
     """The header of one file's WAL index, with the number of stores that use it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
+        self._identity = identity
         self.users = 0
         # Should the mapping fail, the descriptor stays open all the same: closing it would drop locks.
         self._file = os.open(path, os.O_RDONLY)
@@ -45,17 +45,20 @@ class CommitMark:
         path = database.with_name(f"{database.name}-shm")
         with _lock:
             try:
-                mark = _mapped.get(path) or cls(path)
+                status = path.stat()
+                # By what the name stands for now: an index that was replaced under it is another one.
+                identity = status.st_dev, status.st_ino
+                mark = _mapped.get(identity) or cls(path, identity)
             except (OSError, ValueError):
                 return None
             mark.users += 1
-            return _mapped.setdefault(path, mark)
+            return _mapped.setdefault(identity, mark)
 
     def release(self) -> None:
         """Let go, after the caller's connections are closed."""
         with _lock:
             self.users -= 1
             if self.users == 0:
-                del _mapped[self._path]
+                del _mapped[self._identity]
                 self._map.close()
                 os.close(self._file)

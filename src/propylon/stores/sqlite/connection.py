@@ -25,6 +25,31 @@ FIRST_LOCK_WAIT_S = 10.0
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0002, 0.004
 
 
+class Place:
+    """The name of the file that is open, and whether that file still lies there.
+
+    A file that was moved away, deleted or replaced goes on working for whoever has it open, and nobody else sees
+    what they write: a sign-out in it would be undone by the next start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, _identity(path)
+
+    def check(self) -> None:
+        """Raise ``sqlite3.OperationalError`` unless the file is where it was."""
+        try:
+            found = _identity(self._path)
+        except OSError:
+            found = None
+        if found != self._file:
+            raise sqlite3.OperationalError(f"{self._path} is no longer the file that was opened")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 def create_file(path: Path) -> None:
     """Create the file, readable by its owner alone; SQLite gives its companions the same mode.
 

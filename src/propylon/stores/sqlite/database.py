@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,13 +12,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from propylon.errors import StoreUnavailable
 from propylon.stores.sqlite.commit_mark import CommitMark
-from propylon.stores.sqlite.connection import connect_reader, connect_writer, create_file
+from propylon.stores.sqlite.connection import Place, connect_reader, connect_writer, create_file
 from propylon.stores.sqlite.schema import apply_missing, cannot_be_used
 from propylon.stores.sqlite.writer import Writer
 
 T = TypeVar("T")
 P = ParamSpec("P")
 Row = tuple[Any, ...]
+
+logger = logging.getLogger("propylon.stores")
 
 
 class Database:
@@ -28,6 +31,7 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._mark: CommitMark | None = None
+        self._place: Place | None = None
 
     async def open(self) -> None:
         """Create the file if need be, bring its schema up to date and connect.
@@ -45,7 +49,7 @@ class Database:
             self._reader.close()
         if self._mark is not None:
             self._mark.release()
-        self._writer = self._reader = self._mark = None
+        self._writer = self._reader = self._mark = self._place = None
 
     async def ping(self) -> None:
         """Write one row, as any other write would be written."""
@@ -56,7 +60,7 @@ class Database:
         path = self._path.resolve()
         try:
             create_file(path)
-            db = connect_writer(path)
+            place, db = Place(path), connect_writer(path)
             try:
                 apply_missing(db)
                 self._reader = connect_reader(path)
@@ -66,8 +70,8 @@ class Database:
                 raise
         except (OSError, sqlite3.Error) as error:
             raise cannot_be_used(self._path, error) from error
-        self._mark = CommitMark.acquire(path)
-        self._writer = Writer(db)
+        self._mark, self._place = CommitMark.acquire(path), place
+        self._writer = Writer(db, place)
 
     def _read_one(self, query: str, values: tuple[object, ...]) -> Row | None:
         """Return the first row, or None.
@@ -79,7 +83,7 @@ class Database:
         try:
             row: Row | None = self._reader.execute(query, values).fetchone()
         except sqlite3.Error as error:
-            raise StoreUnavailable from error
+            raise _unavailable(error) from error
         except UnicodeEncodeError:  # no text that could be stored, so nothing is found under it
             return None
         return row
@@ -91,9 +95,18 @@ class Database:
         try:
             return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable from error
+            raise _unavailable(error) from error
         except UnicodeEncodeError:
             return []
+
+    def _check_place(self) -> None:
+        """Raise ``StoreUnavailable`` where other processes would open another file than this one."""
+        if self._place is None:
+            raise StoreUnavailable
+        try:
+            self._place.check()
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
 
     async def _survey(self, query: str, values: tuple[object, ...]) -> list[Row]:
         """Return the rows of a query over a whole table: off the loop, on a connection of its own."""
@@ -113,7 +126,12 @@ def _look_over(path: Path, query: str, values: tuple[object, ...]) -> list[Row]:
         with closing(connect_reader(path)) as db:
             return db.execute(query, values).fetchall()
     except sqlite3.Error as error:
-        raise StoreUnavailable from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    logger.error("the store cannot be read: %s", error)
+    return StoreUnavailable()
 
 
 def _beat(db: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from propylon.stores.news import FEED_KEEP_S, kept_until, missed
 from propylon.stores.sqlite.database import Database
 
 _SINCE = "SELECT position, subject, id, reason, expires_at FROM feed WHERE position > ? ORDER BY position"
+
+# So long a process may go on following a file that was replaced under its name, which others do not open.
+LOOK_EVERY_S = 1.0
 
 # The newest row stays: by its position a reader that slept for long sees that it has missed some.
 _DROP_OLD = """
@@ -28,14 +32,18 @@ class Feed(Database):
         super().__init__(path)
         self._heard: int | None = None
         self._seen = b""
+        self._look_again_at = 0.0
 
     async def open(self) -> None:
         """Connect; the first ``news`` will be everything that is kept."""
         await super().open()
-        self._heard, self._seen = None, b""
+        self._heard, self._seen, self._look_again_at = None, b"", 0.0
 
     def news(self) -> Sequence[FeedEntry]:
         """Return what came since the last call; a comparison of 48 bytes when nothing was committed."""
+        if (now := time.monotonic()) >= self._look_again_at:
+            self._check_place()
+            self._look_again_at = now + LOOK_EVERY_S
         if self._mark is None:
             return self._since_heard()
         # Taken before the rows are read: a commit in between shows as a difference next time.

@@ -26,7 +26,9 @@ class Tallies(Database):
         await self._write(_add, tuple(keys), now)
 
     async def forget_failures(self, key: str) -> None:
-        await self._write(_forget, key)
+        # Nearly every sign-in follows no failure, and then nothing has to be written.
+        if self._read_one(_FIND, (key,)) is not None:
+            await self._write(_forget, key)
 
     def _tally(self, key: str) -> Tally:
         row = self._read_one(_FIND, (key,))

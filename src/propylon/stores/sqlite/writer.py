@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from propylon.errors import StoreUnavailable
-from propylon.stores.sqlite.connection import execute_when_free
+from propylon.stores.sqlite.connection import Place, execute_when_free
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,8 +48,8 @@ class _Job:
 class Writer:
     """Runs writes on a thread and connection of its own, in groups."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, place: Place) -> None:
+        self._db, self._place = db, place
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="propylon-writer", daemon=True)
@@ -101,6 +101,7 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
+            self._place.check()
             execute_when_free(self._db, "BEGIN IMMEDIATE")
             for job in group:
                 self._attempt(job)
