@@ -131,3 +131,13 @@ def _distance(language: str, prefix: str, distance_s: int) -> str:
         if count >= 1:
             return say(language, f"{prefix}_{unit}{'' if count == 1 else 's'}", n=count)
     return say(language, f"{prefix}_now")
+
+
+def span(language: str, duration_s: int) -> str:
+    """Return a duration as people say it, exactly: ``7 days``, ``1 hour 30 minutes``."""
+    said = []
+    for unit, unit_s in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, duration_s = divmod(duration_s, unit_s)
+        if count or (unit == "second" and not said):
+            said.append(say(language, f"time.span_{unit}{'' if count == 1 else 's'}", n=count))
+    return " ".join(said)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from propylon import config as settings
-from propylon.cli.output import note
+from propylon.cli.output import note, printable
 from propylon.cli.texts import text
 from propylon.config import Config
 from propylon.errors import SetupError
@@ -29,14 +30,31 @@ def with_store(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:
     Raises:
         SetupError: the store cannot be used, or lives in another process' memory.
     """
-    from propylon.stores import is_shared, sqlite_path  # noqa: PLC0415 - drivers, not needed for --help
+    refuse_memory(config)
+    with announced_if_new(config):
+        return asyncio.run(_opened(config, work))
+
+
+def refuse_memory(config: Config) -> None:
+    """Refuse a store that no other process can see into."""
+    from propylon.stores import is_shared  # noqa: PLC0415 - drivers, not needed for --help
 
     if not is_shared(config.store):
         raise SetupError(text("error.memory_store"))
+
+
+@contextmanager
+def announced_if_new(config: Config) -> Iterator[None]:
+    """Say so when a store came to be meanwhile: whoever mistyped its name must not believe an empty list."""
+    from propylon.stores import sqlite_path  # noqa: PLC0415 - likewise
+
     path = sqlite_path(config.store)
-    if path is not None and not path.exists():
-        note(text("note.new_store", path=path))
-    return asyncio.run(_opened(config, work))
+    missing = path is not None and not path.exists()
+    try:
+        yield
+    finally:
+        if path is not None and missing and path.exists():
+            note(text("note.new_store", path=printable(str(path))))
 
 
 async def _opened(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:

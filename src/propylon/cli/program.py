@@ -12,7 +12,10 @@ from contextlib import suppress
 import click
 
 from propylon.cli.command import Group, NoSuchCommand
+from propylon.cli.doctor import doctor
+from propylon.cli.explain import explain
 from propylon.cli.keys import keys
+from propylon.cli.migrate import migrate
 from propylon.cli.mode import mode
 from propylon.cli.output import note, sentence_of
 from propylon.cli.serve import serve
@@ -42,7 +45,7 @@ def propylon(ctx: click.Context, *, version: bool, help_all: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (serve, user, sessions, keys, mode):
+for _command in (serve, user, sessions, keys, mode, migrate, doctor, explain):
     propylon.add_command(_command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rich.cells import cell_len
 
@@ -28,9 +28,37 @@ def text(key: str, /, **facts: object) -> str:
     return language.say(LANGUAGE, f"cli.{key}", **facts)
 
 
+def told(key: str, facts: Mapping[str, object]) -> str:
+    """Return the sentence ``cli.<key>``; facts that name a unit (``_s``, ``_at``, ``_bytes``) are put into words."""
+    return text(key, **dict(_worded(name, value) for name, value in facts.items()))
+
+
+def _worded(name: str, value: object) -> tuple[str, object]:
+    stem, _, unit = name.rpartition("_")
+    if isinstance(value, int) and stem and unit in _IN_WORDS:
+        return stem, _IN_WORDS[unit](value)
+    return name, value
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes // 2**20} MiB"
+
+
+_IN_WORDS: Mapping[str, Callable[[int], str]] = {
+    "s": lambda duration_s: language.span(LANGUAGE, duration_s),
+    "at": lambda at: language.moment(LANGUAGE, at),
+    "bytes": _size,
+}
+
+
 def has(key: str) -> bool:
     """Return whether there is a sentence with this full key."""
     return key in language.catalogue(LANGUAGE)
+
+
+def padded(word: str, cells: int) -> str:
+    """Return a word with spaces up to so many cells of a terminal."""
+    return word + " " * (cells - cell_len(word))
 
 
 def wrapped(paragraph: str, width: int) -> Iterator[str]:

@@ -1,0 +1,91 @@
+"""``propylon doctor``: is this set-up fit for production, and what is missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from propylon.cli.command import MAX_HELP_CELLS, Command, store_options
+from propylon.cli.opening import configured
+from propylon.cli.output import print_json, print_line, printable
+from propylon.cli.texts import padded, text, told, wrapped
+from propylon.errors import SetupError
+
+if TYPE_CHECKING:
+    from propylon.cli.checks import Finding
+
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+MARK_CELLS, TITLE_CELLS = 6, 20
+
+
+@click.command("doctor", cls=Command, help=text("help.doctor"))
+@store_options
+@click.pass_context
+def doctor(ctx: click.Context, *, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Say what is fit for production, and what is missing."""
+    from propylon.cli.checks import fit  # noqa: PLC0415 - drivers, not needed for --help
+
+    findings = diagnose(store, public_url)
+    if as_json:
+        print_json({"ok": fit(findings), "checks": [as_check(finding) for finding in findings]})
+    else:
+        _print(findings)
+    if not fit(findings):
+        ctx.exit(1)
+
+
+def diagnose(store: str | None, public_url: str | None) -> list[Finding]:
+    """Look, and conclude; settings that cannot be read are a finding too."""
+    from propylon.cli import checks  # noqa: PLC0415 - likewise
+    from propylon.cli.seeing import look  # noqa: PLC0415 - likewise
+
+    try:
+        config = configured(store, public_url)
+        return checks.examine(config, look(config))
+    except SetupError as error:
+        return [checks.Finding("settings", "fail", "unusable", {"sentence": str(error)})]
+
+
+def as_check(finding: Finding) -> dict[str, Any]:
+    """Return a finding as ``--json`` shows it: in the reader's words, but for its name and status."""
+    key = f"doctor.{finding.name}.{finding.variant}"
+    return {
+        "name": finding.name,
+        "status": finding.status,
+        "detail": told(key, finding.facts),
+        "fix": None if finding.status == "ok" else told(f"{key}_fix", finding.facts),
+    }
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        _print_one(finding)
+    count = Counter(finding.status for finding in findings)
+    worst = next(status for status in ("fail", "warn", "ok") if count[status] or status == "ok")
+    verdict = text(f"doctor.verdict_{worst}", ok=count["ok"], warn=count["warn"], fail=count["fail"])
+    print_line("")
+    print_line(click.style(verdict, fg=COLOURS[worst], bold=True))
+
+
+def _print_one(finding: Finding) -> None:
+    shown = as_check(finding)
+    mark = click.style(padded(text(f"doctor.mark_{finding.status}"), MARK_CELLS), fg=COLOURS[finding.status], bold=True)
+    first, *others = _lines(shown["detail"])
+    print_line(f"{mark}{padded(text(f'doctor.title.{finding.name}'), TITLE_CELLS)}{first}")
+    for line in others:
+        _print_below(line)
+    for number, line in enumerate(_lines(shown["fix"]) if shown["fix"] else ()):
+        _print_below(f"{'  ' if number else '> '}{line}")
+
+
+def _print_below(line: str) -> None:
+    print_line(" " * (MARK_CELLS + TITLE_CELLS) + line)
+
+
+def _lines(paragraph: str) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, MAX_HELP_CELLS) - MARK_CELLS - TITLE_CELLS - 2
+    return list(wrapped(printable(paragraph), max(30, width)))

@@ -1,0 +1,59 @@
+"""``propylon explain``: the settings in plain words."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import click
+
+from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
+from propylon.cli.opening import configured
+from propylon.cli.output import print_json, print_line, printable
+from propylon.cli.texts import text, told, wrapped
+from propylon.core.session import MODES, Mode
+
+if TYPE_CHECKING:
+    from propylon.cli.explanation import Section
+    from propylon.config import Config
+
+
+@click.command("explain", cls=Command, help=text("help.explain"))
+@option("--mode", help_key="explain_mode", type=click.Choice(MODES), metavar="MODE")
+@store_options
+def explain(*, mode: Mode | None, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Say what the settings mean for a user."""
+    from propylon.cli import explanation  # noqa: PLC0415 - argon2 and more, not needed for --help
+
+    config = configured(store, public_url)
+    mode = mode or _mode_in_force(config)
+    sections = explanation.explain(config, mode)
+    if as_json:
+        print_json(
+            {**explanation.facts(config, mode), "sentences": [line for part in sections for line in _said(part)]}
+        )
+        return
+    for number, section in enumerate(sections):
+        if number:
+            print_line("")
+        _print(section)
+
+
+def _mode_in_force(config: Config) -> Mode:
+    """Return what ``propylon mode set`` said, where there is a store that can tell, else the setting."""
+    from propylon.stores import inspect  # noqa: PLC0415 - drivers, not needed for --help
+
+    chosen = inspect(config.store).mode
+    return next((mode for mode in MODES if mode == chosen), config.mode)
+
+
+def _said(section: Section) -> list[str]:
+    return [told(f"explain.{sentence.key}", sentence.facts) for sentence in section.sentences]
+
+
+def _print(section: Section) -> None:
+    width = min(shutil.get_terminal_size().columns, MAX_HELP_CELLS)
+    print_line(click.style(text(f"explain.title.{section.name}"), bold=True))
+    for said in _said(section):
+        for line in wrapped(printable(said), width - 2):
+            print_line(f"  {line}")
