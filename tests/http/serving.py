@@ -40,13 +40,16 @@ class Served:
         """The SQLite file."""
         return self._settings.directory / "served.db"
 
+    @property
+    def log(self) -> Path:
+        """What it has written to standard output and standard error, of all its lives."""
+        return self._settings.directory / "served.log"
+
     def start(self) -> None:
         """Start and wait until it listens."""
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--factory"]
-        where = ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
-        with (self._settings.directory / "served.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *where, "propylon.cli.serving:application"],
+                self._command(),
                 env=self._environment(),
                 cwd=self._settings.directory,
                 stdout=log,
@@ -78,6 +81,13 @@ class Served:
                 received += chunk
         return received
 
+    def _command(self) -> list[str]:
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        if "workers" in self._settings.settings:  # read from the environment, as ``--workers``
+            return [sys.executable, "-m", "propylon", "serve", *where]
+        granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--factory"]
+        return [*granian, *where, "--log-level", "warning", "propylon.cli.serving:application"]
+
     def _environment(self) -> dict[str, str]:
         ours = {f"PROPYLON_{name.upper()}": value for name, value in self._settings.settings.items()}
         return {
@@ -96,7 +106,7 @@ class Served:
                 if b" 200 " in connection.recv(200):
                     return
             time.sleep(0.02)
-        raise AssertionError((self._settings.directory / "served.log").read_text())
+        raise AssertionError(self.log.read_text())
 
 
 def free_port() -> int:
