@@ -20,7 +20,7 @@ from propylon import Propylon
 
 WHO = "/v1/session"
 RENEW = "/v1/session/tokens"
-Lines = list[tuple[str, bytes]]
+Lines = list[tuple[bytes, bytes]]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def stranger(in_memory: Propylon, connect: Connect) -> httpx.AsyncClient:
 
 def cookies(*lines: str) -> Lines:
     """Return one ``Cookie`` line each."""
-    return [("cookie", line.encode("latin-1")) for line in lines]
+    return [(b"cookie", line.encode("latin-1")) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_a_refused_bearer_is_not_rescued_by_a_good_cookie(
 )
 async def test_an_odd_bearer_header_is_malformed(stranger: httpx.AsyncClient, authorization: bytes) -> None:
     """P190: 401, and the challenge says that the token is the trouble."""
-    answer = await stranger.get(WHO, headers=[("authorization", authorization)])
+    answer = await stranger.get(WHO, headers=[(b"authorization", authorization)])
     refused(answer, 401, "credential_malformed")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
@@ -149,7 +149,7 @@ async def test_a_dpop_scheme_does_not_pass_a_token_off_as_bound(
 @pytest.mark.parametrize("scheme", ["Basic bWluYTpwdw==", "Basic", "Basic \x01", "Negotiate x", "Bearerx y", "", " "])
 async def test_other_schemes_are_not_ours(stranger: httpx.AsyncClient, both: tuple[str, str, str], scheme: str) -> None:
     """A proxy's own sign-in neither stands in for ours nor gets in its way."""
-    lines = [("authorization", scheme.encode()), *cookies(f"{SESSION_COOKIE}={both[0]}")]
+    lines = [(b"authorization", scheme.encode()), *cookies(f"{SESSION_COOKIE}={both[0]}")]
     assert (await stranger.get(WHO, headers=lines)).status_code == 200
     alone = await stranger.get(WHO, headers=lines[:1])
     refused(alone, 401, "credential_missing")
@@ -189,7 +189,7 @@ async def test_a_session_cookie_of_any_bytes_is_malformed_and_not_reflected(
     stranger: httpx.AsyncClient, value: bytes
 ) -> None:
     """S89, S90: 401, never a 500, and nothing of it comes back in a header."""
-    answer = await stranger.get(WHO, headers=[("cookie", SESSION_COOKIE.encode() + b"=" + value)])
+    answer = await stranger.get(WHO, headers=[(b"cookie", SESSION_COOKIE.encode() + b"=" + value)])
     refused(answer, 401, "credential_malformed")
     assert "set-cookie" not in answer.headers
     assert "evil" not in str(answer.headers)

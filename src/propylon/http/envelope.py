@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ logger = logging.getLogger("propylon")
 MAX_HEADER_BYTES = 16 * 1024
 # A load balancer and a scraper ask by address. ``/metrics`` looks at the host itself where it has no token.
 ANY_HOST_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+# RFC 9110 7.2: a name or an address, and perhaps a port; never what else an address may be made of.
+_PLAIN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -120,12 +124,8 @@ def language_of(scope: Scope) -> str:
 
 
 def _hostname(host: str) -> str:
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port
-    except ValueError:
-        return ""
-    return "" if parts.username is not None or parts.path or parts.query else parts.hostname or ""
+    plain = _PLAIN_HOST.fullmatch(host)
+    return plain[1] if plain is not None else ""
 
 
 def _route_of(scope: Scope) -> str:
