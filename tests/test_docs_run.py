@@ -1,0 +1,200 @@
+"""What the documents tell people to run, run: commands by a real shell and real curl, apps in real servers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+from tests.documents import ROOT, blocks, name_of, programs
+from tests.http.serving import Served, free_port
+
+SAID = "http://localhost:8000"
+README = ROOT / "README.md"
+BROWSER = {"sec-fetch-site": "same-origin"}
+ACCOUNT = {"email": "mina@example.com", "password": "correct horse battery"}
+
+# The status goes to standard error, so that what a command returns stays what it is.
+CURL = "curl() { command curl -w '%{stderr}%{http_code}\\n' \"$@\"; }\n"
+
+
+def run_shell(text: str, folder: Path, **more: str) -> tuple[str, list[str]]:
+    """Run commands; return their output and the status of each ``curl``."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")} | more
+    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-uc", CURL + text], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout, done.stderr.split()
+
+
+def expected(text: str) -> list[str]:
+    """Return the statuses that the comments promise."""
+    return re.findall(r"# (\d{3})\b", text)
+
+
+def test_the_guide_to_http_runs_as_it_stands(serve: Callable[..., Served], tmp_path: Path) -> None:
+    """Every command of docs/http.md is answered with the status behind it."""
+    commands = "".join(block.text for block in blocks(ROOT / "docs/http.md", "sh"))
+    _, statuses = run_shell(commands.replace(SAID, serve().url), tmp_path)
+    assert statuses == expected(commands)
+    assert len(statuses) == len(re.findall(r"\bcurl\b", commands))
+
+
+@pytest.fixture
+def readme_app(tmp_path: Path) -> Iterator[str]:
+    """The app of the README, started by the README's own command; its URL."""
+    start, requests = [block.text for block in blocks(README, "sh") if SAID in block.text]
+    (tmp_path / "app.py").write_text(blocks(README, "python")[0].text)
+    url = f"http://localhost:{free_port()}"
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environ |= {"GRANIAN_PORT": url.rpartition(":")[2], "PROPYLON_PASSWORD_PROFILE": "unsafe_cheapest"}
+    command = ["bash", "-c", f"exec env {start.replace(SAID, url)}"]
+    with (tmp_path / "app.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log)
+    try:
+        wait_for(f"{url}/auth/healthz")
+        yield requests.replace(SAID, url)
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def test_the_readme_guards_an_app_and_ends_a_token(readme_app: str, tmp_path: Path) -> None:
+    """The ten lines of the README do what it says, the last answer included."""
+    output, statuses = run_shell(readme_app, tmp_path)
+    assert statuses == ["201", "201", "200", "204", "401"]
+    assert expected(readme_app) == ["200", "204", "401"]
+    assert '"session_id":' in output
+    assert '"code":"session_revoked"' in output
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Every other command is a script of this tree."""
+    scripts = [block.text.strip() for block in blocks(README, "sh") if SAID not in block.text]
+    assert scripts == ["scripts/serve", "scripts/test", "scripts/bench"]
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
+
+
+def test_the_guide_to_apps_runs_as_it_stands(tmp_path: Path) -> None:
+    """The files of docs/guide.md, put together, pass the guide's own tests; its Starlette app starts."""
+    for name, text in programs(ROOT / "docs/guide.md").items():
+        (tmp_path / name).write_text(text)
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "test_app.py"]
+    done = subprocess.run(pytest_, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    starlette = "from starlette.testclient import TestClient; from starlette_app import app\n"
+    asks = "with TestClient(app, base_url='http://localhost:8000') as c: print(c.get('/me').json()['code'])"
+    output, _ = run_shell(f'python -c "{starlette}{asks}"', tmp_path, PROPYLON_STORE="sqlite:///starlette.db")
+    assert output.strip() == "credential_missing"
+
+
+class Behind(BaseHTTPRequestHandler):
+    """The app behind a proxy: it tells which identity it was given."""
+
+    def do_GET(self) -> None:
+        """Answer with the headers that matter."""
+        told = "\n".join(
+            f"{name.lower()}: {value}" for name, value in self.headers.items() if "propylon-" in name.lower()
+        )
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(told.encode())
+
+    do_POST = do_GET  # noqa: N815 - the name that the library calls
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def behind() -> Iterator[int]:
+    """The port of an app that only a proxy should reach."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Behind)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def nginx(serve: Callable[..., Served], behind: int, tmp_path: Path) -> Iterator[str]:
+    """The nginx of docs/http.md in front of a real Propylon, over http on a loopback port; its URL."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    propylon = serve(public_url=url, trusted_proxies="127.0.0.1")
+    site = blocks(ROOT / "docs/http.md", "nginx")[0].text
+    site = re.sub(r"^ *ssl_certificate.*\n", "", site, flags=re.MULTILINE)
+    for told, here in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port}"),
+        ("server_name app.example.com", "server_name localhost"),
+        ("127.0.0.1:8000", f"127.0.0.1:{propylon.port}"),
+        ("127.0.0.1:3000", f"127.0.0.1:{behind}"),
+    ):
+        assert told in site
+        site = site.replace(told, here)
+    paths = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    logs = f"access_log off;\nerror_log {tmp_path}/nginx.log;\n"
+    head = f"pid {tmp_path}/nginx.pid;\ndaemon off;\nevents {{}}\n"
+    (tmp_path / "nginx.conf").write_text(f"{head}http {{\n{logs}{paths}{site}}}\n")
+    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx", "-e", f"{tmp_path}/nginx.log"]
+    command += ["-c", f"{tmp_path}/nginx.conf", "-p", str(tmp_path)]
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    server = subprocess.Popen(command)
+    try:
+        wait_for(f"{url}/v1/session")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def test_behind_nginx_the_app_learns_who_is_calling_and_nobody_can_say_it_themselves(nginx: str) -> None:
+    """The snippet lets signed-in requests through with their identity, and neither others nor made-up headers."""
+    forged = {"x-propylon-user": "root", "x-propylon-roles": "admin", "x-original-method": "GET"}
+    with httpx.Client(base_url=nginx) as browser:
+        assert browser.get("/orders", headers=forged).status_code == 401
+        user = browser.post("/v1/users", json=ACCOUNT, headers=BROWSER).json()["user"]["id"]
+        signed_in = browser.post("/v1/sessions", json=ACCOUNT, headers=BROWSER).json()["session"]
+        told = browser.get("/orders", headers=forged).text.splitlines()
+        assert sorted(told) == [f"x-propylon-session: {signed_in['id']}", f"x-propylon-user: {user}"]
+        assert signed_in["ip"] == "127.0.0.1"
+        assert browser.get("/login").status_code == 200
+        assert browser.post("/orders", headers=BROWSER | forged).status_code == 200
+        assert browser.post("/orders", headers={"sec-fetch-site": "cross-site"} | forged).status_code == 403
+        browser.delete("/v1/session", headers=BROWSER)
+        assert browser.get("/orders").status_code == 401
+
+
+@pytest.mark.parametrize("path", [ROOT / "docs/http.md"], ids=name_of)
+def test_the_proxies_trust_only_what_propylon_says(path: Path) -> None:
+    """Each snippet names all three headers; a proxy that forgot one would let a client's own pass."""
+    for language in ("nginx", "caddyfile", "yaml"):
+        text = blocks(path, language)[0].text
+        assert all(f"X-Propylon-{name}" in text for name in ("User", "Session", "Roles")), language
+
+
+def wait_for(url: str, patience_s: float = 20) -> None:
+    """Return when ``url`` answers anything but a gateway's error."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        try:
+            if httpx.get(url).status_code < 500:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
