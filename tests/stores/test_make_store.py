@@ -40,11 +40,19 @@ def test_an_sqlite_url_without_a_file_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "memory", "memory://x", "redis://:hunter2@host", "mysql://hunter2", "SQLITE:///x.db"]
+    "url", ["", "memory", "memory://x", "postgres://u:hunter2@host", "mysql://hunter2", "SQLITE:///x.db"]
 )
 def test_an_unknown_store_is_refused_without_repeating_secrets(url: str) -> None:
-    """One sentence names what exists and nothing behind the scheme."""
-    with pytest.raises(SetupError, match="memory://, sqlite:///") as caught:
+    """One sentence names the setting, what exists, and nothing behind the scheme."""
+    with pytest.raises(SetupError, match=r"^PROPYLON_STORE .*memory://, sqlite:///") as caught:
+        make_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://:hunter2@host", "rediss://:hunter2@host/1", "valkey://hunter2"])
+def test_accounts_are_never_kept_in_redis(url: str) -> None:
+    """The sentence names both settings, since it was the other one that was meant."""
+    with pytest.raises(SetupError, match=r"PROPYLON_STORE .*PROPYLON_SESSION_STORE") as caught:
         make_store(url)
     assert "hunter2" not in str(caught.value)
 

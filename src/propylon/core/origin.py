@@ -12,9 +12,14 @@ from urllib.parse import urlsplit
 MAX_URL_CHARS = 2_048
 
 # A host as it stands in an Origin header: no wildcard, no space, no quote, nothing that a header could break on.
-_PLAIN_URL = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[a-z0-9._~%/-]*)?", re.IGNORECASE)
+# ASCII, or a case-blind [a-z] would take the long s and the Kelvin sign too.
+_PLAIN_URL = re.compile(
+    r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?(/[a-z0-9._~%/-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
 # Browsers leave these out of the Origin and Host headers.
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_SHOWN_CHARS = 100
 
 
 def is_loopback_host(host: str) -> bool:
@@ -37,17 +42,22 @@ def service_url(text: str) -> str:
     text = text.rstrip("/")
     if len(text) > MAX_URL_CHARS:
         raise ValueError(f"an address has at most {MAX_URL_CHARS} characters")
-    parts = urlsplit(text)
+    if "@" in text:
+        raise ValueError("an address here holds no user name and no password")
     try:
-        port_is_sound = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_sound = False
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_sound:
-        raise ValueError(f"{text!r} is not an http:// or https:// address")
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # brackets around no address, or a port that is none
+        raise ValueError(f"{_shown(text)} is not an http:// or https:// address") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"{_shown(text)} is not an http:// or https:// address")
+    if not text.isascii():
+        raise ValueError(f"{_shown(text)} has to be in ASCII: write an international name in its xn-- form")
     if not _PLAIN_URL.fullmatch(text):
-        raise ValueError(f"{text!r} may have a host, a port and a path of plain characters, and nothing else")
-    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
-    return f"{parts.scheme}://{host}{parts.path}"
+        raise ValueError(f"{_shown(text)} may have a host, a port and a path of plain characters, and nothing else")
+    host = f"[{ipaddress.IPv6Address(parts.hostname)}]" if ":" in parts.hostname else parts.hostname
+    spelled_port = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{spelled_port}{parts.path}"
 
 
 def allowed_origin(text: str) -> str:
@@ -61,7 +71,11 @@ def allowed_origin(text: str) -> str:
     url = service_url(text)
     parts = urlsplit(url)
     if parts.path:
-        raise ValueError(f"{text!r} is an address; an origin is scheme://host[:port] without a path")
+        raise ValueError(f"{_shown(text)} is an address; an origin is scheme://host[:port] without a path")
     if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
-        raise ValueError(f"{text!r} is plain http, which anyone on the way can act as; use https")
+        raise ValueError(f"{_shown(text)} is plain http, which anyone on the way can act as; use https")
     return url
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "...")

@@ -44,7 +44,9 @@ class RememberedPrincipals:
     def put(self, credential: str, principal: Principal, until: float) -> None:
         """Remember ``principal`` until that monotonic second; the oldest entry goes when there is no room."""
         digest = hashlib.sha256(credential.encode("latin-1")).digest()
-        if digest not in self._found and len(self._found) >= self._most:
+        if digest in self._found:
+            self._drop(digest)  # what was verified again is no longer the oldest
+        elif len(self._found) >= self._most:
             self._drop(next(iter(self._found)))
         self._found[digest] = Remembered(principal, until)
         self._of_session.setdefault(principal.session_id, set()).add(digest)

@@ -13,7 +13,7 @@ class Pace(msgspec.Struct, frozen=True):
     """How fast failures become expensive.
 
     Attributes:
-        free: failures that cost nothing.
+        free: attempts that may fail before the first wait.
         forgive_s: every so many seconds one failure is forgotten.
         longest_wait_s: the delay never grows beyond this.
     """
@@ -42,7 +42,7 @@ def standing(tally: Tally, pace: Pace, now: int) -> int:
 def wait_s(tally: Tally, pace: Pace, now: int) -> int:
     """Return the seconds to wait before the next attempt; 0 when it may come now.
 
-    The delay doubles with each failure beyond the free ones: 1, 2, 4, ... seconds since the last failure.
+    From the last free failure on the delay doubles with each: 1, 2, 4, ... seconds since the last failure.
     """
     beyond = tally.failures - pace.free
     if beyond < 0 or standing(tally, pace, now) == 0:
