@@ -11,7 +11,7 @@ import click
 
 from propylon.cli.command import MAX_HELP_CELLS, Command, store_options
 from propylon.cli.opening import configured
-from propylon.cli.output import print_json, print_line, printable
+from propylon.cli.output import print_json, print_line
 from propylon.cli.texts import padded, text, told, wrapped
 from propylon.errors import SetupError
 
@@ -88,4 +88,4 @@ def _print_below(line: str) -> None:
 
 def _lines(paragraph: str) -> list[str]:
     width = min(shutil.get_terminal_size().columns, MAX_HELP_CELLS) - MARK_CELLS - TITLE_CELLS - 2
-    return list(wrapped(printable(paragraph), max(30, width)))
+    return list(wrapped(paragraph, max(30, width)))

@@ -9,7 +9,7 @@ import click
 
 from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
 from propylon.cli.opening import configured
-from propylon.cli.output import print_json, print_line, printable
+from propylon.cli.output import print_json, print_line
 from propylon.cli.texts import text, told, wrapped
 from propylon.core.session import MODES, Mode
 
@@ -55,5 +55,5 @@ def _print(section: Section) -> None:
     width = min(shutil.get_terminal_size().columns, MAX_HELP_CELLS)
     print_line(click.style(text(f"explain.title.{section.name}"), bold=True))
     for said in _said(section):
-        for line in wrapped(printable(said), width - 2):
+        for line in wrapped(said, width - 2):
             print_line(f"  {line}")

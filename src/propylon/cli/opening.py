@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from propylon import config as settings
-from propylon.cli.output import note, printable
+from propylon.cli.output import note
 from propylon.cli.texts import text
 from propylon.config import Config
 from propylon.errors import SetupError
@@ -54,7 +54,7 @@ def announced_if_new(config: Config) -> Iterator[None]:
         yield
     finally:
         if path is not None and missing and path.exists():
-            note(text("note.new_store", path=printable(str(path))))
+            note(text("note.new_store", path=path))
 
 
 async def _opened(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:

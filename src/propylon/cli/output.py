@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +15,9 @@ from propylon.errors import PropylonError, RuleRefused, SetupError
 
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output."""
-    encoded = msgspec.json.encode(value).decode()
-    print_line(msgspec.json.format(encoded, indent=2))
+    formatted = msgspec.json.format(msgspec.json.encode(value).decode(), indent=2)
+    # JSON leaves C1 controls and marks of direction as they are; a name must not steer somebody's terminal.
+    print_line("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in formatted))
 
 
 def print_line(line: str) -> None:
@@ -34,6 +36,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
+    from propylon.cli.texts import printable  # noqa: PLC0415 - the catalogue, which --json need not pay
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=True, overflow="ignore")
@@ -45,11 +49,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 MAX_TABLE_CELLS = 1_000
-
-
-def printable(cell: str) -> str:
-    """Return a value with control characters spelled out: a name must not steer somebody's terminal."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in cell)
 
 
 def sentence_of(error: PropylonError) -> str:

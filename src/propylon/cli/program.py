@@ -57,6 +57,9 @@ def run(arguments: Sequence[str] | None) -> int:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         status = propylon.main(list(arguments) if arguments is not None else None, "propylon", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        note(error.message)
+        return USAGE
     except click.UsageError as error:
         note(_usage_sentence(error))
         return USAGE
@@ -69,6 +72,9 @@ def run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not complain at its end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        note(text("word.error", sentence=text("error.system", reason=error.strerror or type(error).__name__)))
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort
         return _unexpected(error)
@@ -99,12 +105,21 @@ def _what_is_wrong(error: click.UsageError) -> str:
     if isinstance(error, click.MissingParameter):
         return text("error.missing", name=_called(error.param) or name)
     if isinstance(error, click.BadParameter):
-        return text("error.bad_value", name=_called(error.param) or name, reason=error.message)
+        return text("error.bad_value", name=_called(error.param) or name, reason=_reason(error.param))
     if isinstance(error, click.BadOptionUsage):
         return text("error.option_usage", name=error.option_name)
     if "extra argument" in error.message:
         return text("error.extra_argument")
     return error.message
+
+
+def _reason(parameter: click.Parameter | None) -> str:
+    kind = parameter.type if parameter is not None else None
+    if isinstance(kind, click.IntRange):
+        return text("error.range", least=kind.min, most=kind.max)
+    if isinstance(kind, click.Choice):
+        return text("error.choice", choices=", ".join(kind.choices))
+    return text("error.unreadable")
 
 
 def _called(parameter: click.Parameter | None) -> str:
@@ -119,5 +134,6 @@ def _options(ctx: click.Context | None) -> list[str]:
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    # Of one letter everything is as near as anything else.
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) > 2 else []
     return " " + text("error.did_you_mean", name=close[0]) if close else ""

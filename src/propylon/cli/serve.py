@@ -30,10 +30,11 @@ WORKERS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where to listen."""
+    """Where to listen: the host as it was given, and the address that it stands for."""
 
     host: str
     port: int
+    ip: str
 
     @property
     def shown_host(self) -> str:
@@ -61,8 +62,7 @@ def serve(
     """Serve until told to stop."""
     config = _configured(port, store, session_store, public_url)
     _check(config, workers)
-    address = Address(host, port)
-    _check_free(address)
+    address = _free_address(host, port)
     _warn_of_strangers()
     with _metrics_directory(workers):
         # After the directory is known: the metrics library looks for it once, when it is imported.
@@ -85,19 +85,20 @@ def _check(config: Config, workers: int) -> None:
         raise SetupError(text("error.memory_workers"))
 
 
-def _check_free(address: Address) -> None:
+def _free_address(host: str, port: int) -> Address:
     """Refuse a port that is taken: the workers share theirs (SO_REUSEPORT) and would share with a stranger."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             if os.name == "posix":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
+        return Address(host, port, str(target[0]))
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SetupError(text("error.listen", host=address.shown_host, port=address.port, reason=reason)) from None
+        raise SetupError(text("error.listen", host=host, port=port, reason=reason)) from None
 
 
 def _warn_of_strangers() -> None:
@@ -140,30 +141,23 @@ def _hand_over(config: Config, workers: int) -> None:
 
 
 def _serve(config: Config, address: Address, workers: int) -> None:
-    from granian import Granian  # noqa: PLC0415 - 200 ms
-    from granian.constants import Interfaces, Loops  # noqa: PLC0415 - likewise
-    from granian.log import LogLevels  # noqa: PLC0415 - likewise
+    from propylon.cli.server import Server  # noqa: PLC0415 - 200 ms
 
-    server = Granian(
-        "propylon.cli.serving:application",
-        address=address.host,
-        port=address.port,
-        interface=Interfaces.ASGI,
+    server = Server(
+        address.ip,
+        address.port,
         workers=workers,
-        loop=Loops.uvloop,
-        factory=True,
-        websockets=False,
-        log_level=LogLevels.warning,
-        log_dictconfig=log_settings(config.log_level),
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_WITHIN_S,
+        stop_within_s=STOP_WITHIN_S,
+        log_settings=log_settings(config.log_level),
     )
     threading.Thread(target=_announce, args=(config, address), daemon=True).start()
     try:
         server.serve()
     except SystemExit as stop:
-        if not server.interrupt_signal:
+        if not server.told_to_stop:
             raise SetupError(text("error.workers_failed")) from stop
+    if server.cut_off:
+        raise SetupError(text("error.cut_off"))
 
 
 def _announce(config: Config, address: Address) -> None:
@@ -171,13 +165,13 @@ def _announce(config: Config, address: Address) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         time.sleep(0.02)
-        with suppress(OSError), socket.create_connection((_reachable(address.host), address.port), timeout=1):
+        with suppress(OSError), socket.create_connection((_reachable(address.ip), address.port), timeout=1):
             _print_welcome(config, address)
             return
 
 
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not binding
+def _reachable(ip: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)  # noqa: S104 - not binding
 
 
 def _print_welcome(config: Config, address: Address) -> None:

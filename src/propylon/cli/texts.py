@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 
 from rich.cells import cell_len
 
@@ -24,8 +25,14 @@ LANGUAGE = language_of(os.environ)
 
 
 def text(key: str, /, **facts: object) -> str:
-    """Return the sentence ``cli.<key>``."""
-    return language.say(LANGUAGE, f"cli.{key}", **facts)
+    """Return the sentence ``cli.<key>``; a fact (a name, a path, an argument) must not steer the terminal."""
+    shown = {name: printable(fact) if isinstance(fact, str | PurePath) else fact for name, fact in facts.items()}
+    return language.say(LANGUAGE, f"cli.{key}", **shown)
+
+
+def printable(value: object) -> str:
+    """Return a value as text with control characters spelled out."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))
 
 
 def told(key: str, facts: Mapping[str, object]) -> str:

@@ -40,7 +40,11 @@ def apply_missing(db: sqlite3.Connection) -> list[Migration]:
 
 def cannot_be_used(path: Path, error: Exception) -> SetupError:
     """Return the one sentence for a file that is no usable database."""
-    return SetupError(f"The store {path} cannot be used: {error}.")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return SetupError(
+        f"The store {path} cannot be used ({reason}): name another with PROPYLON_STORE, or correct the owner and mode"
+        " of the file and of its directory."
+    )
 
 
 def inspect(path: Path) -> Inspection:
