@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -41,7 +40,7 @@ def hasher() -> GatedHasher:
 @pytest.fixture
 async def pool(hasher: GatedHasher) -> AsyncIterator[HashPool]:
     """Return a pool of one thread with room for two more."""
-    pool = HashPool(hasher, threads=1, max_queue=2)
+    pool = HashPool(hasher, threads=1, max_queue=2, patience_s=60)
     yield pool
     hasher.gate.set()
     await pool.aclose()
@@ -162,19 +161,55 @@ async def test_a_closed_pool_finishes_what_it_took_and_takes_no_more(hasher: Gat
     assert pool.depth == 0
 
 
-async def test_hash_threads_stand_behind_the_others() -> None:
-    """On Linux each has the lower priority; the process itself keeps its own."""
+class TellingHasher(Hasher):
+    """Tells by which scheduling its thread runs; the first hash gets no processor until it is let go."""
 
-    class NiceHasher(Hasher):
-        def hash(self, prepared: bytes) -> str:
-            return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    def __init__(self) -> None:
+        super().__init__(UNSAFE_CHEAPEST)
+        self.let_go = threading.Event()
+        self.let_go.set()
 
+    def hash(self, prepared: bytes) -> str:
+        """Return the policy and the niceness of the thread."""
+        thread = threading.get_native_id()
+        told = f"{os.sched_getscheduler(thread)} {os.getpriority(os.PRIO_PROCESS, thread)}"
+        if threading.current_thread().name.startswith("propylon-hash_"):
+            assert self.let_go.wait(timeout=60)
+        return told
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+async def test_hash_threads_stand_behind_the_others(monkeypatch: pytest.MonkeyPatch, *, forbidden: bool) -> None:
+    """On Linux they run when nothing else wants the processor, or at least of lower priority; the process does not."""
+    if forbidden:
+        monkeypatch.setattr(os, "sched_setscheduler", refuse)
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    pool = HashPool(NiceHasher(UNSAFE_CHEAPEST), threads=1, max_queue=0)
-    nice = int(await pool.hash(b""))
+    pool = HashPool(TellingHasher(), threads=1, max_queue=0)
+    told = await pool.hash(b"")
     await pool.aclose()
-    assert nice == (min(19, own + NICENESS) if sys.platform == "linux" else own)
+    assert told == (f"{os.SCHED_OTHER} {min(19, own + NICENESS)}" if forbidden else f"{os.SCHED_IDLE} {own}")
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def refuse(*_: object) -> None:
+    """Do what a sandbox does."""
+    raise PermissionError
+
+
+async def test_hashes_that_get_no_processor_are_done_by_another_thread() -> None:
+    """A machine that is busy without pause keeps nobody out: the running and the waiting ones are taken over."""
+    hasher = TellingHasher()
+    hasher.let_go.clear()
+    pool = HashPool(hasher, threads=1, max_queue=8, patience_s=0.01)  # nine callers fill every place
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    told = await asyncio.wait_for(asyncio.gather(*(pool.hash(b"") for _ in range(9))), 30)
+    assert told == [f"{os.SCHED_OTHER} {min(19, own + NICENESS)}"] * 9
+    assert pool.depth == 1  # the one that cannot be stopped holds its place
+    hasher.let_go.set()
+    await emptied(pool)
+    assert (await pool.hash(b"")).startswith(str(os.SCHED_IDLE))
+    await pool.aclose()
 
 
 def test_one_core_stays_free_and_the_workers_share_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

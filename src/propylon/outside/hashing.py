@@ -1,8 +1,9 @@
 """Password hashing off the event loop: bounded, and behind everything else in line for the processor.
 
-A hash is dear on purpose, so a storm of sign-ins is the cheapest attack there is. The threads are few and of
-low priority, and the queue is short: whoever finds it full is told at once to come back, and those already
-signed in do not notice.
+A hash is dear on purpose, so a storm of sign-ins is the cheapest attack there is. The threads are few and run
+only when nothing else wants the processor, and the queue is short: whoever finds it full is told at once to
+come back, and those already signed in do not notice. Where something else wants every processor all the time,
+one more thread, of low priority, goes on with the work: a busy machine must not keep everybody out.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from propylon.core.password import Hasher
 from propylon.errors import Overloaded
 
-#: How much nicer than the process the threads are (19 is the most).
+#: How much nicer than the process a thread is that may not wait for an idle processor (19 is the most).
 NICENESS: Final = 10
+
+#: A hash takes 20 to 150 ms; one that has run for longer than this gets no processor.
+PATIENCE_S: Final = 0.25
 
 MAX_RETRY_AFTER_S: Final = 60
 
@@ -45,9 +49,10 @@ class HashPool:
         hasher: what hashes.
         threads: how many hashes run at once.
         max_queue: how many more may wait.
+        patience_s: how long a hash may run before it is taken to get no processor.
     """
 
-    def __init__(self, hasher: Hasher, *, threads: int, max_queue: int) -> None:
+    def __init__(self, hasher: Hasher, *, threads: int, max_queue: int, patience_s: float = PATIENCE_S) -> None:
         self._hasher = hasher
         self._threads = threads
         self._places = threads + max_queue
@@ -55,7 +60,10 @@ class HashPool:
         self._mean_s = 0.05  # until the first hash is measured
         self._lock = threading.Lock()
         self._closed = False
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="propylon-hash", initializer=_step_back)
+        self._patience_s = patience_s
+        self._executor = ThreadPoolExecutor(threads, "propylon-hash", initializer=_wait_for_idle_processor)
+        self._escort = ThreadPoolExecutor(1, "propylon-hash-escort", initializer=_step_back)
+        self._starved: set[Future[Any]] = set()
 
     @property
     def depth(self) -> int:
@@ -82,20 +90,59 @@ class HashPool:
         """Take no more work, and wait until the hashes that run or wait have ended."""
         self._closed = True
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._escort.shutdown)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        self._take_place()
+        self._take_place(self._places)
+        return await self._result(self._submit(self._executor, work), work)
+
+    def _submit(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+        """Let an executor do work for which a place was taken; the place is free when it has ended."""
         try:
-            future = self._executor.submit(self._timed, work)
+            job = executor.submit(self._timed, work)
         except BaseException:  # the executor refused; it will never call back
             self._leave_place()
             raise
-        future.add_done_callback(lambda _: self._leave_place())
-        return await asyncio.wrap_future(future)
+        job.add_done_callback(lambda _: self._leave_place())
+        return job
 
-    def _take_place(self) -> None:
+    async def _result(self, job: Future[T], work: Callable[[], T]) -> T:
+        waiting = asyncio.wrap_future(job)
+        try:
+            if await self._is_starved(job, waiting):
+                return await self._escorted(job, waiting, work)
+            return waiting.result()
+        finally:
+            waiting.cancel()  # a caller that leaves, or has its answer: what has not begun need not begin
+
+    async def _is_starved(self, job: Future[T], waiting: asyncio.Future[T]) -> bool:
+        """Wait for a hash; return True as soon as it is clear that it gets no processor."""
+        was_running = False
+        while not (await asyncio.wait({waiting}, timeout=self._patience_s))[0]:
+            if was_running:
+                self._starved.add(job)
+                job.add_done_callback(self._starved.discard)
+            if self._starved and not self._closed:
+                return True  # its own thread, or the one that it waits for
+            was_running = job.running()
+        return False
+
+    async def _escorted(self, job: Future[T], waiting: asyncio.Future[T], work: Callable[[], T]) -> T:
+        """Do the work in the thread that does get a processor; a first run that cannot be stopped may still win."""
+        has_begun = not job.cancel()
+        # What has begun cannot be stopped and keeps its own place; what has not gave it up in this moment.
+        self._take_place(self._places + (self._threads if has_begun else 0))
+        escorted = asyncio.wrap_future(self._submit(self._escort, work))
+        if not has_begun:
+            return await escorted
+        finished, late = await asyncio.wait({waiting, escorted}, return_when=asyncio.FIRST_COMPLETED)
+        for other in late:
+            other.cancel()
+        return finished.pop().result()
+
+    def _take_place(self, places: int) -> None:
         with self._lock:
-            if self._closed or self._depth >= self._places:
+            if self._closed or self._depth >= places:
                 raise Overloaded(retry_after_s=self._retry_after_s())
             self._depth += 1
 
@@ -120,6 +167,19 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))  # what taskset or a container leaves, not what the machine has
     return os.cpu_count() or 1
+
+
+def _wait_for_idle_processor() -> None:
+    """Let this thread run only when nothing else wants the processor, on Linux.
+
+    A lower priority alone is not enough: a thread that has the processor keeps it for a slice of some
+    milliseconds, also when the event loop wakes up meanwhile. An idle thread is moved aside at once.
+    """
+    if sys.platform == "linux":
+        try:
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+        except OSError:  # some sandboxes forbid it
+            _step_back()
 
 
 def _step_back() -> None:
