@@ -7,7 +7,7 @@ are monotonic: a wall clock that is set back revives nothing.
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 from typing import NamedTuple
 
 from propylon.core.principal import Principal
@@ -38,12 +38,12 @@ class RememberedPrincipals:
 
     def get(self, credential: str, monotonic: float) -> Principal | None:
         """Return the principal of ``credential`` while it need not be verified anew."""
-        held = self._found.get(hashlib.sha256(credential.encode("latin-1")).digest())
+        held = self._found.get(sha256(credential.encode()).digest())
         return held.principal if held is not None and monotonic < held.until else None
 
     def put(self, credential: str, principal: Principal, until: float) -> None:
         """Remember ``principal`` until that monotonic second; the oldest entry goes when there is no room."""
-        digest = hashlib.sha256(credential.encode("latin-1")).digest()
+        digest = sha256(credential.encode()).digest()
         if digest in self._found:
             self._drop(digest)  # what was verified again is no longer the oldest
         elif len(self._found) >= self._most:
