@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.http.serving import Served, ServedSettings
 
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -29,48 +25,20 @@ SCREENSHOTS = Path("test-output/screenshots")
 Serve = Callable[..., str]
 
 
-def free_port() -> int:
-    """Return a loopback port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start ``propylon serve`` with arguments and settings; return its URL. All are stopped at the end."""
-    running: list[subprocess.Popen[bytes]] = []
+    """Start ``propylon serve`` with settings; return its URL. All are told to stop at the end, and do."""
+    running: list[Served] = []
 
-    def start(*arguments: str, **settings: str) -> str:
-        port = free_port()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
-        environ |= {"PROPYLON_PASSWORD_PROFILE": "unsafe_cheapest"}
-        environ |= {f"PROPYLON_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "propylon", "serve", "--port", str(port), *arguments]
-        with (tmp_path / f"serve-{port}.log").open("wb") as log:
-            running.append(subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log))
-        url = f"http://localhost:{port}"
-        wait_until_ready(url, running[-1])
-        return url
+    def start(**settings: str) -> str:
+        running.append(Served(ServedSettings(tmp_path, settings)))
+        running[-1].start()
+        return running[-1].url
 
     yield start
-    for process in running:
-        process.terminate()
-    for process in running:
-        assert process.wait(15) == 0
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], patience_s: float = 20) -> None:
-    """Return when the server can serve."""
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
-        assert process.poll() is None, "the server stopped at its start"
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} did not become ready")
+    for served in running:
+        served.send(signal.SIGTERM)
+    assert [served.stopped() for served in running] == [0] * len(running)
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, sync_playwright
-from tests.e2e.conftest import CHROMIUM_ARGUMENTS, free_port, wait_until_ready
+from tests.e2e.conftest import CHROMIUM_ARGUMENTS
+from tests.http.serving import Served, ServedSettings
 
 IMAGES = Path("docs/images")
 ACCOUNT = {"email": "mina@example.com", "password": "correct horse battery"}
@@ -30,24 +28,16 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for language, (locale, name) in LANGUAGES.items():
-            url, server = _serve(Path(folder), language)
+            store = f"sqlite:///{language}.db"
+            server = Served(ServedSettings(Path(folder), {"trusted_proxies": "127.0.0.1", "store": store}))
+            server.start()
             try:
+                url = server.url
                 httpx.post(f"{url}/v1/users", json={**ACCOUNT, "name": name}).raise_for_status()
                 _sign_in_elsewhere(url)
                 _take(url, locale, IMAGES / f"account.{language}.png")
             finally:
-                server.terminate()
-                server.wait()
-
-
-def _serve(folder: Path, language: str) -> tuple[str, subprocess.Popen[bytes]]:
-    port = free_port()
-    url = f"http://localhost:{port}"
-    environ = {**os.environ, "PROPYLON_TRUSTED_PROXIES": "127.0.0.1", "PROPYLON_STORE": f"sqlite:///{language}.db"}
-    command = [sys.executable, "-m", "propylon", "serve", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until_ready(url, server)
-    return url, server
+                server.kill()
 
 
 def _sign_in_elsewhere(url: str) -> None:

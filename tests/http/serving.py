@@ -1,4 +1,4 @@
-"""A Propylon behind a real socket: the application that ``propylon serve`` runs, in Granian, in its own process."""
+"""A Propylon behind a real socket: ``propylon serve``, in processes of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-START_WITHIN_S = 20.0
+START_WITHIN_S, STOP_WITHIN_S = 20.0, 20.0
 
 
 class ServedSettings(NamedTuple):
@@ -47,9 +47,10 @@ class Served:
 
     def start(self) -> None:
         """Start and wait until it listens."""
+        command = [sys.executable, "-m", "propylon", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(),
+                command,
                 env=self._environment(),
                 cwd=self._settings.directory,
                 stdout=log,
@@ -66,6 +67,21 @@ class Served:
             self._process.wait()
             self._process = None
 
+    def send(self, signal_number: int) -> None:
+        """Send a signal, as a person or a supervisor would."""
+        if self._process is not None:
+            self._process.send_signal(signal_number)
+
+    def stopped(self) -> int:
+        """Wait until it has stopped; return its exit status."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        try:
+            return process.wait(STOP_WITHIN_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, when it does not stop
+
     def connect(self) -> socket.socket:
         """Return a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)
@@ -80,13 +96,6 @@ class Served:
             while chunk := connection.recv(65_536):
                 received += chunk
         return received
-
-    def _command(self) -> list[str]:
-        where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        if "workers" in self._settings.settings:  # read from the environment, as ``--workers``
-            return [sys.executable, "-m", "propylon", "serve", *where]
-        granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--factory"]
-        return [*granian, *where, "--log-level", "warning", "propylon.cli.serving:application"]
 
     def _environment(self) -> dict[str, str]:
         ours = {f"PROPYLON_{name.upper()}": value for name, value in self._settings.settings.items()}
