@@ -25,7 +25,18 @@ from propylon.core.origin import is_loopback_host
 from propylon.core.session import MAX_ACCESS_TTL_S, MODES, Mode, SessionPolicy
 from propylon.errors import SetupError
 
-__all__ = ["DAY_S", "PREFIX", "SETTINGS", "Config", "check_role_name", "is_set", "load", "made_of", "unknown_variables"]
+__all__ = [
+    "DAY_S",
+    "OTHER_VARIABLES",
+    "PREFIX",
+    "SETTINGS",
+    "Config",
+    "check_role_name",
+    "is_set",
+    "load",
+    "made_of",
+    "unknown_variables",
+]
 
 SignUp = Literal["open", "verified", "closed"]
 Algorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
@@ -182,13 +193,13 @@ def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
     """Return ``PROPYLON_*`` variables that nothing reads, each with the nearest name that something does."""
     environ = os.environ if environ is None else environ
-    known = {PREFIX + name.upper() for name in SETTINGS} | _OTHER_VARIABLES
+    known = {PREFIX + name.upper() for name in SETTINGS}.union(OTHER_VARIABLES)
     strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return [(name, _nearest(name, known)) for name in strangers]
 
 
 # Read by the command line and the scripts, not settings of the service itself.
-_OTHER_VARIABLES = {PREFIX + name for name in ("CONFIG", "HOST", "PORT", "WORKERS")}
+OTHER_VARIABLES = tuple(PREFIX + name for name in ("CONFIG", "HOST", "PORT", "WORKERS"))
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
