@@ -1,0 +1,403 @@
+"""A guard in one's own app: who is calling, by FastAPI, Starlette and bare ASGI, and what it costs not to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI, WebSocket
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from tests.http.driving import (
+    PASSWORD,
+    SESSION_COOKIE,
+    Connect,
+    MakePropylon,
+    bearer,
+    enter,
+    sign_in,
+    sign_up,
+)
+
+from propylon import Principal, Propylon
+from propylon.flows import gate
+from propylon.flows.account import NewAccount
+from propylon.stores import make_store
+from propylon.testing import CountingStore, FakeClock
+
+READS = ("find_session", "find_user", "find_user_by_email", "read_data", "signing_keys", "read_setting")
+Who = Depends(Propylon.user)
+
+
+def shop(propylon: Propylon) -> FastAPI:
+    """Return a FastAPI app as somebody would write it, guarded."""
+    app = FastAPI()
+    propylon.guard(app)
+
+    @app.get("/open")
+    async def anyone() -> dict[str, str]:
+        return {"hello": "everybody"}
+
+    @app.api_route("/me", methods=["GET", "POST"])
+    async def me(who: Principal = Who) -> dict[str, Any]:
+        return {"user": who.user_id, "session": who.session_id, "credential": who.credential}
+
+    @app.get("/twice")
+    async def twice(request: Request, who: Principal = Who) -> dict[str, bool]:
+        return {"same": who is await request.scope["propylon"].principal()}
+
+    @app.get("/maybe")
+    async def maybe(request: Request) -> dict[str, str | None]:
+        who = await request.scope["propylon"].principal_or_none()
+        return {"user": who.user_id if who else None}
+
+    @app.get("/editors")
+    async def editors(who: Principal = Who) -> dict[str, list[str]]:
+        who.require_role("editor")
+        return {"roles": sorted(who.roles)}
+
+    @app.get("/publish")
+    async def publish(who: Principal = Who) -> dict[str, list[str]]:
+        who.require_permission("posts.publish")
+        return {"permissions": sorted(who.permissions)}
+
+    @app.post("/cart/{item}")
+    async def put_into_cart(item: str, who: Principal = Who) -> dict[str, Any]:
+        return (await who.update_data(lambda data: {"cart": [*data.get("cart", []), item]})).value
+
+    @app.get("/profile")
+    async def profile(who: Principal = Who) -> dict[str, str]:
+        user = await who.user()
+        return {"email": user.email, "name": user.name}
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket, who: Principal = Who) -> None:
+        await socket.accept()
+        await socket.send_text(who.user_id)
+        await socket.close()
+
+    return app
+
+
+class Guarded:
+    """A service whose store counts, a shop that it guards, and clients of both."""
+
+    def __init__(self, propylon: Propylon, store: CountingStore, connect: Connect) -> None:
+        self.propylon, self.store = propylon, store
+        self.app = shop(propylon)
+        self.home, self.shop = connect(propylon), connect(self.app)
+
+    def reads(self) -> int:
+        """Return how many look-ups there were; listening to the feed is none."""
+        return sum(self.store.calls[name] for name in READS)
+
+
+@pytest.fixture
+async def guarded(make_propylon: MakePropylon, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Guarded:
+    """The whole of it, with one account."""
+    stores: list[CountingStore] = []
+
+    def counted(url: str) -> CountingStore:
+        stores.append(CountingStore(make_store(url)))
+        return stores[-1]
+
+    monkeypatch.setattr("propylon.app.make_store", counted)
+    propylon = await make_propylon(store="memory", roles="editor=posts.write posts.publish, reader=posts.read")
+    everything = Guarded(propylon, stores[0], connect)
+    await sign_up(everything.home)
+    return everything
+
+
+async def cookie_of(guarded: Guarded) -> dict[str, str]:
+    """Sign in by cookie and return the header that presents it."""
+    await sign_in(guarded.home)
+    return {"cookie": f"{SESSION_COOKIE}={guarded.home.cookies[SESSION_COOKIE]}"}
+
+
+async def token_of(guarded: Guarded) -> dict[str, str]:
+    """Sign in by tokens and return the header that presents the access token."""
+    return bearer((await sign_in(guarded.home, "bearer"))["access_token"])
+
+
+async def test_a_route_knows_who_is_calling_in_either_form(guarded: Guarded) -> None:
+    """The same principal from a cookie and from a token."""
+    for kind, headers in (("cookie", await cookie_of(guarded)), ("access_token", await token_of(guarded))):
+        who = (await guarded.home.get("/v1/session", headers=headers)).json()
+        answer = await guarded.shop.get("/me", headers=headers)
+        assert answer.json() == {"user": who["user"]["id"], "session": who["session"]["id"], "credential": kind}
+
+
+async def test_a_visitor_is_told_to_sign_in(guarded: Guarded) -> None:
+    """401 as problem+json, with a challenge, in the caller's language."""
+    answer = await guarded.shop.get("/me", headers={"accept-language": "ko"})
+    assert problem(answer) == (401, "credential_missing")
+    assert (answer.headers["www-authenticate"], answer.headers["content-language"]) == ("Bearer", "ko")
+    assert answer.json()["title"] != (await guarded.shop.get("/me")).json()["title"]
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and code of a problem answer of a guarded app."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+@pytest.mark.parametrize("path", ["/me", "/maybe", "/editors"])
+async def test_a_bad_credential_is_refused_also_where_visitors_are_welcome(guarded: Guarded, path: str) -> None:
+    """Who presents something wrong is told so, and is not taken for a visitor."""
+    answer = await guarded.shop.get(path, headers=bearer("nonsense"))
+    assert problem(answer) == (401, "credential_malformed")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    twice = {"cookie": f"{SESSION_COOKIE}=a; {SESSION_COOKIE}=b"}
+    assert problem(await guarded.shop.get(path, headers=twice)) == (400, "credential_ambiguous")
+
+
+async def test_a_visitor_may_be_welcome(guarded: Guarded) -> None:
+    """``principal_or_none``: None for who presents nothing, the user for who is signed in."""
+    assert (await guarded.shop.get("/maybe")).json() == {"user": None}
+    signed_in = await guarded.shop.get("/maybe", headers=await cookie_of(guarded))
+    assert signed_in.json()["user"] is not None
+
+
+async def test_roles_and_permissions_are_demanded(guarded: Guarded) -> None:
+    """403 ``forbidden`` without the role or the permission, by cookie and by token; the answer with them."""
+    for mode in ("cookie", "bearer"):
+        for email, roles in ((f"reader-{mode}@example.com", ("reader",)), (f"ed-{mode}@example.com", ("editor",))):
+            account = NewAccount(email=email, password=PASSWORD, roles=roles)
+            await guarded.propylon.runtime.accounts.add(account)
+            body = await sign_in(guarded.home, mode, email=email)
+            headers = (
+                bearer(body["access_token"])
+                if mode == "bearer"
+                else {"cookie": f"{SESSION_COOKIE}={guarded.home.cookies[SESSION_COOKIE]}"}
+            )
+            role = await guarded.shop.get("/editors", headers=headers)
+            permission = await guarded.shop.get("/publish", headers=headers)
+            if roles == ("editor",):
+                assert role.json() == {"roles": ["editor"]}
+                assert permission.json() == {"permissions": ["posts.publish", "posts.write"]}
+            else:
+                assert problem(role) == problem(permission) == (403, "forbidden")
+
+
+async def test_an_unsafe_request_of_another_site_is_refused_by_cookie_alone(guarded: Guarded) -> None:
+    """C107: the guard holds one's own forms to the same rule; a token passes."""
+    elsewhere = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    cookie, token = await cookie_of(guarded), await token_of(guarded)
+    assert problem(await guarded.shop.post("/me", headers={**cookie, **elsewhere})) == (403, "cross_site_refused")
+    assert problem(await guarded.shop.post("/cart/tea", headers={**cookie, **elsewhere})) == (403, "cross_site_refused")
+    assert (await guarded.shop.get("/me", headers={**cookie, **elsewhere})).status_code == 200
+    assert (await guarded.shop.post("/me", headers=cookie)).status_code == 200
+    assert (await guarded.shop.post("/me", headers={**token, **elsewhere})).status_code == 200
+
+
+async def test_an_ended_session_is_out_at_its_next_request(guarded: Guarded) -> None:
+    """Also where cookie and token were remembered a moment ago."""
+    for headers in (await cookie_of(guarded), await token_of(guarded)):
+        for _ in range(2):
+            assert (await guarded.shop.get("/me", headers=headers)).status_code == 200
+        await guarded.home.delete("/v1/session", headers=headers)
+        assert problem(await guarded.shop.get("/me", headers=headers)) == (401, "session_revoked")
+
+
+async def test_an_app_keeps_things_with_a_session(guarded: Guarded) -> None:
+    """``update_data`` and ``user`` of the principal, in either form."""
+    for headers in (await cookie_of(guarded), await token_of(guarded)):
+        await guarded.shop.post("/cart/tea", headers=headers)
+        assert (await guarded.shop.post("/cart/cup", headers=headers)).json() == {"cart": ["tea", "cup"]}
+        profile = await guarded.shop.get("/profile", headers=headers)
+        assert profile.json() == {"email": "mina@example.com", "name": "Mina"}
+
+
+@pytest.mark.parametrize("kind", ["nothing", "garbage", "two of each", "cookie", "token"])
+async def test_a_route_that_never_asks_pays_nothing(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """No store call, not even the feed, and no cryptography, whatever the request presents."""
+    headers: list[tuple[str, str]] = {
+        "nothing": [],
+        "garbage": [("authorization", "Bearer x.y.z"), ("cookie", f"{SESSION_COOKIE}=x")],
+        "two of each": [
+            ("authorization", "Bearer a"),
+            ("authorization", "Bearer b"),
+            ("cookie", "propylon=a;propylon=b"),
+        ],
+        "cookie": list((await cookie_of(guarded)).items()),
+        "token": list((await token_of(guarded)).items()),
+    }[kind]
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("nobody asked")
+
+    for name in ("recall", "verify", "authenticate", "listen"):
+        monkeypatch.setattr(gate.Gate, name, never)
+    monkeypatch.setattr(gate, "verify", never)
+    guarded.store.calls.clear()
+    for _ in range(3):
+        assert (await guarded.shop.get("/open", headers=headers)).status_code == 200
+    assert guarded.store.calls == {}
+
+
+async def test_a_cookie_costs_two_reads_once_and_then_none(guarded: Guarded) -> None:
+    """The session and its user at the first ask; from memory afterwards, and no write at all."""
+    headers = await cookie_of(guarded)
+    guarded.store.calls.clear()
+    await guarded.shop.get("/me", headers=headers)
+    assert 0 < guarded.reads() <= 2
+    assert set(guarded.store.calls) <= {"find_session", "find_user", "news"}
+    guarded.store.calls.clear()
+    for _ in range(10):
+        await guarded.shop.get("/me", headers=headers)
+    assert set(guarded.store.calls) == {"news"}
+
+
+async def test_an_access_token_costs_no_read_at_all(guarded: Guarded) -> None:
+    """Neither the first time nor later: the signature is enough, and the feed says who is dead."""
+    headers = await token_of(guarded)
+    guarded.store.calls.clear()
+    for _ in range(10):
+        await guarded.shop.get("/me", headers=headers)
+    assert set(guarded.store.calls) == {"news"}
+
+
+async def test_a_repeated_token_costs_no_cryptography(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verified once, then remembered."""
+    headers = await token_of(guarded)
+    await guarded.shop.get("/me", headers=headers)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was verified already")
+
+    monkeypatch.setattr(gate, "verify", never)
+    assert (await guarded.shop.get("/me", headers=headers)).status_code == 200
+
+
+async def test_garbage_costs_no_read(guarded: Guarded) -> None:
+    """What we did not issue is refused by its form, before any look-up."""
+    await token_of(guarded)  # by now the keys are known
+    guarded.store.calls.clear()
+    for headers in (bearer("a.b.c"), {"cookie": f"{SESSION_COOKIE}=garbage"}, bearer("é"), {"cookie": "propylon="}):
+        given = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        assert (await guarded.shop.get("/me", headers=given)).status_code == 401
+    assert guarded.reads() == 0
+
+
+async def test_asking_twice_in_one_request_asks_once(guarded: Guarded) -> None:
+    """A dependency and a middleware of one request share the answer."""
+    headers = await cookie_of(guarded)
+    guarded.store.calls.clear()
+    assert (await guarded.shop.get("/twice", headers=headers)).json() == {"same": True}
+    assert guarded.store.calls["find_session"] == 1
+
+
+async def test_activity_is_written_at_most_once_an_interval(guarded: Guarded, clock: FakeClock) -> None:
+    """Twenty requests a second for five minutes are five writes, not six thousand."""
+    headers = await cookie_of(guarded)
+    guarded.store.calls.clear()
+    for _ in range(150):
+        for _ in range(3):
+            assert (await guarded.shop.get("/me", headers=headers)).status_code == 200
+        clock.advance(2)
+    assert guarded.store.calls["touch"] == 300 // 60 - 1
+    assert guarded.reads() <= 2 * (300 // 60 + 1)
+
+
+async def test_starlette_is_guarded_the_same_way(in_memory: Propylon, connect: Connect) -> None:
+    """``propylon.user(request)`` in an endpoint."""
+
+    async def me(request: Request) -> Response:
+        return JSONResponse({"user": (await in_memory.user(request)).user_id})
+
+    app = Starlette(routes=[Route("/me", me)])
+    in_memory.guard(app)
+    home, client = connect(in_memory), connect(app)
+    assert problem(await client.get("/me")) == (401, "credential_missing")
+    user = (await enter(home))["user"]["id"]
+    jar = {"cookie": f"{SESSION_COOKIE}={home.cookies[SESSION_COOKIE]}"}
+    assert (await client.get("/me", headers=jar)).json() == {"user": user}
+
+
+async def test_bare_asgi_is_guarded_by_protect(in_memory: Propylon, connect: Connect) -> None:
+    """``protect`` puts the question into the scope, and passes everything else on as it was."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        who = await scope["propylon"].principal_or_none()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": who.user_id.encode() if who else b"nobody"})
+
+    home, client = connect(in_memory), connect(in_memory.protect(app))
+    assert (await client.get("/")).text == "nobody"
+    token = (await enter(home, "bearer"))["access_token"]
+    assert len((await client.get("/", headers=bearer(token))).text) == 36
+
+
+async def test_a_guard_opens_itself_where_nobody_did(tmp_path: Any, connect: Connect) -> None:
+    """An app without the lifespan works from its first request on."""
+    propylon = Propylon(store="memory://", key_file=str(tmp_path / "key"), password_profile="unsafe_cheapest")
+    client = connect(shop(propylon))
+    try:
+        assert (await client.get("/open")).status_code == 200
+        assert problem(await client.get("/me")) == (401, "credential_missing")
+    finally:
+        await propylon.close()
+
+
+async def connected(app: Any, headers: dict[str, str]) -> list[dict[str, Any]]:
+    """Open a websocket to ``/live`` and return all that the app sends."""
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/live",
+        "raw_path": b"/live",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost:8000"), *((k.encode(), v.encode()) for k, v in headers.items())],
+        "client": ("127.0.0.1", 40_000),
+        "server": ("127.0.0.1", 8000),
+        "subprotocols": [],
+        "state": {},
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_a_websocket_knows_who_is_calling(guarded: Guarded) -> None:
+    """S105: by token from anywhere, by cookie from our own pages."""
+    own = {"origin": "http://localhost:8000"}
+    for headers in ({**(await cookie_of(guarded)), **own}, await token_of(guarded)):
+        sent = await connected(guarded.app, headers)
+        assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+
+
+async def test_no_page_of_another_site_opens_a_websocket_with_a_cookie(guarded: Guarded) -> None:
+    """S105: browsers let every page try, with the cookies: refused before it is accepted."""
+    cookie = await cookie_of(guarded)
+    refusals = [
+        ({**cookie, "origin": "https://evil.example"}, "cross_site_refused"),
+        ({**cookie, "origin": "null"}, "cross_site_refused"),
+        ({**cookie, "origin": "http://localhost:8000", "sec-fetch-site": "same-site"}, "cross_site_refused"),
+        ({}, "credential_missing"),
+        (bearer("nonsense"), "credential_malformed"),
+    ]
+    for headers, code in refusals:
+        assert await connected(guarded.app, headers) == [{"type": "websocket.close", "code": 1008, "reason": code}]
+
+
+async def test_propylon_itself_has_no_websockets(in_memory: Propylon) -> None:
+    """Its own address closes them, without a look at who asks."""
+    (closed,) = await connected(in_memory, {})
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+    refused_path = await connected(in_memory.protect(in_memory), bearer("x"))
+    assert refused_path[0]["type"] == "websocket.close"
