@@ -1,6 +1,8 @@
-"""The app under load: one route that never asks who is calling, the same route that does."""
+"""The app under load: one route, which asks who is calling, or in another process does not."""
 
 from __future__ import annotations
+
+import os
 
 import msgspec
 from starlette.applications import Starlette
@@ -11,6 +13,7 @@ from starlette.types import ASGIApp
 
 from propylon import Propylon
 
+OPEN = "BENCH_OPEN"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -28,7 +31,11 @@ async def _me(request: Request) -> Response:
 
 
 def application() -> ASGIApp:
-    """Return the app, guarded, with Propylon's own routes mounted beside its own."""
+    """Return the app, guarded, with Propylon's own routes mounted beside its own.
+
+    Its route stands first in either process: a router that passes another one on the way to it takes a
+    microsecond, which would count as the price of signing in.
+    """
     propylon = Propylon.from_env()
-    routes = [Route("/open", _open), Route("/me", _me), Mount("/", propylon)]
+    routes = [Route("/me", _open if os.environ.get(OPEN) else _me), Mount("/", propylon)]
     return propylon.protect(Starlette(routes=routes, lifespan=propylon.lifespan))
