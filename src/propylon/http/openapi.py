@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from propylon import __version__
-from propylon.http.operations import Operation
+from propylon.http.operations import ANYWHERE, Operation
 from propylon.http.problems import STATUS, Problem
 
 _REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "Done, nothing to say"}
@@ -61,9 +61,13 @@ def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
     for status, kind in operation.answers.items():
         responses[str(status)] = {"description": _REASONS[status]}
         if kind is not None:
-            responses[str(status)]["content"] = {"application/json": {"schema": schema_of[kind]}}
+            responses[str(status)]["content"] = {operation.media_type: {"schema": schema_of[kind]}}
+        if operation.headers:
+            responses[str(status)]["headers"] = {
+                name: {"description": said, "schema": {"type": "string"}} for name, said in operation.headers
+            }
     by_status: dict[int, list[str]] = {}
-    for code in operation.problems:
+    for code in (*operation.problems, *ANYWHERE):
         by_status.setdefault(STATUS[code], []).append(code)
     for status, codes in sorted(by_status.items()):
         content = {"application/problem+json": {"schema": schema_of[Problem]}}

@@ -30,6 +30,8 @@ REFUSED = (
     "user_disabled",
 )
 ALWAYS = ("host_unknown", "credential_ambiguous", "cross_site_refused", "store_unavailable")
+# What the envelope around every operation may say before or instead of it.
+ANYWHERE = ("headers_too_large", "internal")
 BODY = ("json_malformed", "body_too_large", "content_type_wrong", "fields_refused")
 
 
@@ -42,6 +44,8 @@ class Operation:
         answers: status to the type of its JSON body, None for none.
         problems: the codes that it may refuse with.
         security: ``none``, ``any``, ``bearer``, or ``renewal``.
+        media_type: of a body that an answer carries.
+        headers: of the answer that did what was asked, each with what it says.
     """
 
     method: str
@@ -56,6 +60,8 @@ class Operation:
     body_required: bool = True
     security: str = "none"
     parameters: tuple[Mapping[str, Any], ...] = ()
+    media_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
     def types(self) -> list[Any]:
         """Return the types of all bodies."""
@@ -86,6 +92,12 @@ _IF_MATCH = _header("If-Match", "The ETag that was read last.", required=True)
 _FORWARDED_METHOD = _header(
     "X-Forwarded-Method", "Method of the original request, from a trusted proxy.", required=False
 )
+_ETAG = (("ETag", "The version, for the next If-Match."),)
+_IDENTITY = (
+    ("X-Propylon-User", "Id of the user."),
+    ("X-Propylon-Session", "Public id of the session."),
+    ("X-Propylon-Roles", "The user's roles, by comma."),
+)
 _SIGN_IN_PROBLEMS = (
     "credentials_wrong",
     "user_disabled",
@@ -104,13 +116,15 @@ OPERATIONS: tuple[Operation, ...] = (
               body=RefreshBody, body_required=False, security="renewal"),
     Operation("GET", "/v1/verify", "sessions.verify", "proxy", "Forward-auth for nginx, Traefik, Caddy",
               {204: None}, ALWAYS + REFUSED,
-              "Answers with X-Propylon-User, X-Propylon-Session and X-Propylon-Roles.",
-              security="any", parameters=(_FORWARDED_METHOD,)),
+              "The proxy copies the three headers into the request that it passes on.",
+              security="any", parameters=(_FORWARDED_METHOD,), headers=_IDENTITY),
     Operation("GET", "/v1/session/data", "data.read", "session data", "Read what the app keeps with this session",
-              {200: dict[str, Any]}, ALWAYS + REFUSED, "The version comes in ETag.", security="any"),
+              {200: dict[str, Any]}, ALWAYS + REFUSED, "The version comes in ETag.", security="any",
+              headers=_ETAG),
     Operation("PUT", "/v1/session/data", "data.replace", "session data", "Replace it, if nobody else was first",
               {204: None}, (*ALWAYS, *REFUSED, *BODY, "if_match_missing", "data_changed"),
-              "A JSON object of at most 16 KiB.", body=dict[str, Any], security="any", parameters=(_IF_MATCH,)),
+              "A JSON object of at most 16 KiB.", body=dict[str, Any], security="any", parameters=(_IF_MATCH,),
+              headers=_ETAG),
     Operation("POST", "/v1/sessions", "sessions.sign_in", "session", "Sign in",
               {201: SignedInOut}, (*ALWAYS, *BODY, *_SIGN_IN_PROBLEMS),
               "The mode decides how the session travels: `cookie` sets a session cookie, `bearer` returns both tokens, "
@@ -140,11 +154,12 @@ OPERATIONS: tuple[Operation, ...] = (
               (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "password_refused", "too_many_attempts", "overloaded"),
               "Ends every other session of the user.", body=PasswordBody, security="any"),
     Operation("GET", "/.well-known/jwks.json", "documents.jwks", "keys", "The public keys of access tokens",
-              {200: dict[str, Any]}, ("host_unknown", "store_unavailable"), "RFC 7517."),
+              {200: dict[str, Any]}, ("host_unknown", "store_unavailable"), "RFC 7517.",
+              media_type="application/jwk-set+json"),
     Operation("GET", "/healthz", "monitoring.alive", "operation", "Does this process answer?", {200: Health}),
     Operation("GET", "/readyz", "monitoring.ready", "operation", "Can it serve?",
               {200: Health}, ("store_unavailable",)),
     Operation("GET", "/metrics", "monitoring.metrics", "operation", "Prometheus metrics",
-              {200: None}, ("host_unknown", "not_found"),
-              "For callers on this machine, or with the configured token."),
+              {200: str}, ("not_found",),
+              "For callers on this machine, or with the configured token.", media_type="text/plain"),
 )  # fmt: skip
