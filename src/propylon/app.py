@@ -18,7 +18,7 @@ from propylon.config import Config
 from propylon.core.password import PROFILES, Hasher, PasswordPolicy
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
-from propylon.errors import PropylonError
+from propylon.errors import NotFound, PropylonError
 from propylon.flows.account import Accounts
 from propylon.flows.administration import Administration
 from propylon.flows.gate import Gate, TokenRules
@@ -269,7 +269,10 @@ class Propylon:
         """End all sessions of a user, or one session, everywhere and at once; return how many ended."""
         administration = (await self.open()).runtime.administration
         if session_id is not None:
-            await administration.end_session(session_id)
+            try:
+                await administration.end_session(session_id)
+            except NotFound:
+                return 0  # it had ended before, which is what was asked for
             return 1
         return await administration.end_sessions(user_id) if user_id is not None else 0
 

@@ -1,0 +1,143 @@
+"""What is installed: a light import, verification without the server, and a wheel with everything in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src/propylon"
+
+# What ``propylon[server]`` brings, by the names under which it is imported.
+SERVER = (
+    "argon2", "click", "email_validator", "granian", "idna", "jinja2", "prometheus_client", "rich", "starlette",
+    "ua_parser", "uvloop",
+)  # fmt: skip
+HEAVY = (*SERVER, "asyncio", "cryptography", "fastapi", "sqlite3", "asyncpg", "redis")
+
+# A finder at the front of the import system: as if the packages were not installed.
+WITHOUT_SERVER = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {SERVER!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.partition(".")[0])
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def run(code: str) -> str:
+    """Run Python in a process of its own; return what it prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "module", ["propylon", "propylon.config", "propylon.ports", "propylon.language", "propylon.stores"]
+)
+def test_importing_loads_no_server_driver_or_template_engine(module: str) -> None:
+    """An app that only names an error or a principal pays for nothing else."""
+    loaded = run(f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_the_heavy_ones_are_loaded_by_the_server() -> None:
+    """The test above could fail."""
+    loaded = run(
+        f"import sys; from propylon import Propylon; print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    for name in ("argon2", "starlette", "asyncio", "cryptography"):
+        assert f"'{name}'" in loaded
+
+
+VERIFYING = """
+from propylon.core.jose.access_token import AccessClaims, TokenRefused, issue, verify
+from propylon.core.jose.jwk import KeySet
+from propylon.core.jose.signing import SigningKey
+from propylon.core.remembered import RememberedPrincipals
+from propylon.core.revocation import RevokedSessions
+from propylon import CredentialRefused, Principal
+
+key = SigningKey.generate("ES256")
+claims = AccessClaims(issuer="https://id.example", subject="u", audience=("https://api.example",), expires_at=300,
+                      issued_at=0, token_id="t", session_id="s", auth_time=0)
+token = issue(claims, key)
+rules = dict(issuer="https://id.example", audience="https://api.example", algorithms=["ES256"], leeway_s=0)
+assert verify(token, KeySet([key.verification_key]), now=299, **rules) == claims
+try:
+    verify(token, KeySet([key.verification_key]), now=300, **rules)
+except TokenRefused as refused:
+    print(refused.code)
+"""
+
+
+def test_a_token_is_verified_where_no_server_is_installed() -> None:
+    """``pip install propylon`` brings what verifying needs, and it is enough."""
+    assert run(WITHOUT_SERVER + VERIFYING) == "token_expired"
+
+
+@pytest.mark.parametrize(
+    "module", ["propylon", "propylon.config", "propylon.ports", "propylon.flows.gate", "propylon.core.csrf"]
+)
+def test_what_decides_is_importable_where_no_server_is_installed(module: str) -> None:
+    """Nothing on the way to a decision needs more than the two packages."""
+    assert run(f"{WITHOUT_SERVER}\nimport {module}; print('here')") == "here"
+
+
+@pytest.mark.parametrize("missing", ["starlette", "argon2"])
+def test_a_missing_server_is_told_with_what_to_install(missing: str) -> None:
+    """One sentence, which names the package and the extra."""
+    code = f"""
+    {WITHOUT_SERVER.replace(repr(SERVER), repr((missing,)))}
+import propylon
+try:
+    propylon.Propylon
+except propylon.SetupError as error:
+    print(error)
+"""
+    assert run(code.replace("\n    \n", "\n")) == (
+        f"Propylon as a server needs the package {missing!r}: install propylon[server]."
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built without reaching out."""
+    directory = tmp_path_factory.mktemp("wheel")
+    options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, "-w", directory, ROOT], check=True)
+    (path,) = directory.iterdir()
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """Templates, texts, migrations, styles, types: every file of the package, and no test."""
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    files = (path.relative_to(SOURCE.parent) for path in SOURCE.rglob("*") if path.is_file())
+    assert packed == {path.as_posix() for path in files if "__pycache__" not in path.parts}
+    for needed in (
+        "py.typed", "locales/en.json", "locales/ko.json", "stores/sql/0001_initial.sql", "web/static/propylon.css",
+        "web/templates/sign_in.html.j2", "outside/data/common_passwords.txt.gz",
+    ):  # fmt: skip
+        assert f"propylon/{needed}" in packed
+
+
+def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
+    """Licence and notice come along, two packages are needed, and there is one command."""
+    names = wheel.namelist()
+    (record,) = [name for name in names if name.endswith("/METADATA")]
+    information = record.removesuffix("METADATA")
+    metadata = message_from_string(wheel.read(record).decode())
+    always = [needed for needed in metadata.get_all("Requires-Dist") or [] if "extra ==" not in needed]
+    assert sorted(needed.partition(">")[0] for needed in always) == ["cryptography", "msgspec"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert {f"{information}licenses/LICENSE", f"{information}licenses/NOTICE"} <= set(names)
+    assert "propylon = propylon.cli:main" in wheel.read(f"{information}entry_points.txt").decode()
