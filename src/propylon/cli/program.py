@@ -56,7 +56,12 @@ def run(arguments: Sequence[str] | None) -> int:
             # A terminal that cannot show a character gets a question mark, not a traceback.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        status = propylon.main(list(arguments) if arguments is not None else None, "propylon", standalone_mode=False)
+        status = propylon.main(
+            list(arguments) if arguments is not None else None,
+            "propylon",
+            standalone_mode=False,
+            color=False if os.environ.get("NO_COLOR") else None,  # https://no-color.org
+        )
     except click.exceptions.NoArgsIsHelpError as error:
         note(error.message)
         return USAGE

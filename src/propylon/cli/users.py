@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from propylon.cli.command import Command, Group, option, store_options
-from propylon.cli.opening import configured, with_store
+from propylon.cli.opening import configured, refuse_memory, with_store
 from propylon.cli.output import print_json, print_line, print_table
 from propylon.cli.texts import text
 from propylon.config import check_role_name
@@ -45,6 +45,7 @@ def add(
 ) -> None:
     """Make an account, by the same rules as a sign-up."""
     config = configured(store, public_url)
+    refuse_memory(config)  # before anybody has typed a password for nothing
     _check_roles(roles)
     password = read_password(from_stdin=password_stdin or not sys.stdin.isatty())
 
