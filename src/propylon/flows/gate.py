@@ -8,7 +8,7 @@ brought revoked sessions back to life.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -60,7 +60,8 @@ class Gate:
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
-        self.listen()
+        if news := self._store.news():  # nearly always none
+            self._hear(news)
         remembered = self._tokens if credential.kind == "access_token" else self._cookies
         return remembered.get(credential.value, self._clock.monotonic())
 
@@ -92,7 +93,10 @@ class Gate:
 
     def listen(self) -> None:
         """Hear what changed anywhere since last time."""
-        for entry in self._store.news():
+        self._hear(self._store.news())
+
+    def _hear(self, news: Sequence[FeedEntry]) -> None:
+        for entry in news:
             self._heard += 1
             self._learn(entry)
 

@@ -77,8 +77,10 @@ class Transport:
 
     def language_cookie(self, scope: Scope) -> str | None:
         """Return the language that the person chose, as it came; None where it is absent or doubled."""
-        values = _values(_cookie_headers(scope), _LANGUAGE_COOKIE)
-        return values[0].decode("latin-1") if len(values) == 1 else None
+        try:
+            return _only(_cookie_headers(scope), _LANGUAGE_COOKIE)
+        except CredentialRefused:
+            return None
 
     def caller(self, scope: Scope) -> Caller:
         """Return where a request comes from. Forwarded addresses count only from configured proxies."""
@@ -99,6 +101,8 @@ class Transport:
             scope: of the request.
             method: of the original request, behind forward-auth.
         """
+        if (method or scope.get("method")) in SAFE_METHODS:
+            return  # before anything else is looked at: most requests are GET
         if not self.is_same_site(scope, method=method):
             raise Forbidden("cross_site_refused")
 
@@ -106,8 +110,6 @@ class Transport:
         """Return whether our own pages, or configured origins, sent this request; see ``require_same_site``."""
         # A websocket has no method. Browsers let every page open one to anywhere, so it counts as unsafe.
         method = method or scope.get("method", "CONNECT")
-        if method in SAFE_METHODS:
-            return True  # before any header is looked at: most requests are GET
         return same_site_intended(
             method,
             sec_fetch_site=header(scope, b"sec-fetch-site"),
@@ -182,22 +184,18 @@ def _cookie_headers(scope: Scope) -> list[bytes]:
     return all_headers(scope, b"cookie")
 
 
-def _values(headers: list[bytes], name: bytes) -> list[bytes]:
-    # Names match exactly: browsers compare prefixes case-blind, so a look-alike in other case is not ours.
-    found = []
+def _only(headers: list[bytes], name: bytes) -> str | None:
+    """Return the value of a cookie; raise ``credential_ambiguous`` where there are two of that name."""
+    found: bytes | None = None
     for line in headers:
         for pair in line.split(b";"):
+            # Names match exactly: browsers compare prefixes case-blind, so a look-alike in other case is not ours.
             given, equals, value = pair.strip(b" \t").partition(b"=")
             if equals and given == name:
-                found.append(value)
-    return found
-
-
-def _only(headers: list[bytes], name: bytes) -> str | None:
-    values = _values(headers, name)
-    if len(values) > 1:
-        raise CredentialRefused("credential_ambiguous")
-    return values[0].decode("latin-1") if values else None
+                if found is not None:
+                    raise CredentialRefused("credential_ambiguous")
+                found = value
+    return found.decode("latin-1") if found is not None else None
 
 
 def _is_ours(scheme: bytes) -> bool:

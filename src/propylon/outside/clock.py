@@ -12,6 +12,5 @@ class SystemClock:
         """Return the whole seconds since the epoch, rounded down; may jump when somebody sets the clock."""
         return int(time.time())
 
-    def monotonic(self) -> float:
-        """Return seconds since an arbitrary point; never goes back, so durations are measured with it."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Return seconds since an arbitrary point; never goes back, so durations are measured with it."""

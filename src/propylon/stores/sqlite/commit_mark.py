@@ -30,11 +30,7 @@ class CommitMark:
         self.users = 0
         # Should the mapping fail, the descriptor stays open all the same: closing it would drop locks.
         self._file = os.open(path, os.O_RDONLY)
-        self._map = mmap.mmap(self._file, HEADER_BYTES, access=mmap.ACCESS_READ)
-
-    def snapshot(self) -> bytes:
-        """Return the header as it is now."""
-        return self._map[:HEADER_BYTES]
+        self.header = mmap.mmap(self._file, HEADER_BYTES, access=mmap.ACCESS_READ)
 
     @classmethod
     def acquire(cls, database: Path) -> CommitMark | None:
@@ -60,5 +56,5 @@ class CommitMark:
             self.users -= 1
             if self.users == 0:
                 del _mapped[self._identity]
-                self._map.close()
+                self.header.close()
                 os.close(self._file)

@@ -47,7 +47,7 @@ class Feed(Database):
         if self._mark is None:
             return self._since_heard()
         # Taken before the rows are read: a commit in between shows as a difference next time.
-        mark = self._mark.snapshot()
+        mark = self._mark.header[:]
         if mark == self._seen:
             return ()
         entries = self._since_heard()
