@@ -31,7 +31,17 @@ def test_a_url_names_a_store() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:", "sqlite://", "sqlite:///", "sqlite://x.db", "sqlite:///:memory:", "sqlite:///x.db?mode=ro"]
+    "url",
+    [
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:////",
+        "sqlite:///.",
+        "sqlite://x.db",
+        "sqlite:///:memory:",
+        "sqlite:///x.db?mode=ro",
+    ],
 )
 def test_an_sqlite_url_without_a_file_is_refused(url: str) -> None:
     """One sentence says how it is written."""

@@ -53,7 +53,7 @@ def sqlite_path(url: str) -> Path | None:
     if not url.startswith("sqlite:"):
         return None
     name = url.removeprefix(SQLITE_PREFIX)
-    if name in ("", url) or name.startswith((":", "file:")) or "?" in name:
+    if name == url or not Path(name).name or name.startswith((":", "file:")) or "?" in name:
         raise SetupError("An SQLite store is written sqlite:///relative.db or sqlite:////absolute.db, without options.")
     return Path(name)
 
