@@ -28,6 +28,7 @@ from tests.http.driving import (
 )
 
 from propylon import Propylon
+from propylon.errors import StoreUnavailable
 from propylon.stores.sqlite import SqliteStore, connection, feed
 from propylon.testing import FakeClock
 
@@ -256,10 +257,15 @@ async def test_a_sign_in_counts_also_when_its_old_failures_cannot_be_forgotten(
     """The session is open, so it is handed out; what could not be written only keeps the failures standing."""
     await sign_up(client)
     await client.post("/v1/sessions", json={**SIGN_IN, "password": "not the password"})
-    monkeypatch.setattr("propylon.stores.sqlite.tallies._forget", lambda db, key: db.execute("SELECT * FROM nowhere"))
+    monkeypatch.setattr(SqliteStore, "forget_failures", unavailable)
     answer = await client.post("/v1/sessions", json=SIGN_IN)
     assert answer.status_code == 201
     assert (await client.get("/v1/session")).status_code == 200
+
+
+async def unavailable(*_: Any) -> None:
+    """Be a verb of a store that does not answer."""
+    raise StoreUnavailable
 
 
 class GatedHasher:
