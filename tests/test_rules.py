@@ -62,6 +62,17 @@ NEVER_ANSWERED = {
     "hash_unreadable": "a damaged row; the caller is told `internal`",
 }
 
+# What a check returns proves that it was made, so nobody else may construct it.
+MADE_BY = {
+    "Principal": {"flows/gate.py"},
+    "AccessClaims": {"core/jose/access_token.py", "flows/issue.py"},
+    "Presented": {"core/secret.py"},
+    "VerificationKey": {"core/jose/jwk.py"},
+    "Credential": {"http/transport.py"},
+    **{outcome: {"core/refresh.py"} for outcome in ("Rotated", "Repeated", "Late", "Reused", "Missing")},
+    **{outcome: {"core/limits.py"} for outcome in ("Admitted", "LimitReached")},
+}
+
 TIMES = re.compile(r"(^|_)(ttl|age|timeout|lifetime|interval)(_|$)")
 
 
@@ -209,6 +220,13 @@ def reads_environment(tree: ast.AST) -> bool:
 def test_the_environment_is_read_in_one_place() -> None:
     """And where else, with the reason; an entry without its reading is out of date."""
     assert {name for name, tree in MODULES.items() if reads_environment(tree)} == set(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("proof", MADE_BY)
+def test_what_proves_a_check_is_made_by_the_check_alone(proof: str) -> None:
+    """Whoever holds a principal or an outcome holds something that was verified or decided."""
+    makers = {name for name, tree in MODULES.items() if proof in called(tree) and not name.startswith("testing/")}
+    assert makers == MADE_BY[proof]
 
 
 def raised_codes() -> set[str]:
