@@ -9,24 +9,25 @@ from hypothesis import strategies as st
 from propylon.core.revocation import FeedEntry, RevokedSessions
 from propylon.testing import NOW
 
+KEEP_S = 100
 
-def ending(session_id: str, expires_at: int = NOW + 300, reason: str = "signed_out") -> FeedEntry:
+
+def ending(session_id: str, reason: str = "signed_out") -> FeedEntry:
     """Return the entry of one ending."""
-    return FeedEntry(position=1, subject="session_ended", id=session_id, reason=reason, expires_at=expires_at)
+    return FeedEntry(position=1, subject="session_ended", id=session_id, reason=reason, expires_at=NOW)
 
 
-def holding(*entries: FeedEntry) -> RevokedSessions:
+def holding(*entries: FeedEntry, heard_at: float = 0.0) -> RevokedSessions:
     """Return a set that has heard of ``entries``."""
-    revoked = RevokedSessions()
+    revoked = RevokedSessions(KEEP_S)
     for entry in entries:
-        revoked.add(entry)
+        revoked.add(entry, heard_at)
     return revoked
 
 
 def test_an_ended_session_is_known_with_its_reason() -> None:
     """Its holder is told why."""
-    revoked = holding(ending("a", reason="evicted"))
-    assert revoked.reason("a") == "evicted"
+    assert holding(ending("a", "evicted")).reason("a") == "evicted"
 
 
 @pytest.mark.parametrize("other", ["", "A", "a ", "b", "aa"])
@@ -37,39 +38,40 @@ def test_no_other_session_is_touched(other: str) -> None:
 
 def test_the_first_reason_stays() -> None:
     """An eviction that is later swept up by "sign out everywhere" stays an eviction."""
-    revoked = holding(ending("a", reason="evicted"), ending("a", reason="signed_out"))
+    revoked = holding(ending("a", "evicted"), ending("a", "signed_out"))
     assert revoked.reason("a") == "evicted"
     assert len(revoked) == 1
 
 
-def test_it_is_forgotten_the_second_when_no_token_can_live() -> None:
-    """Not one second earlier: the token's last second is still refused."""
-    revoked = holding(ending("a", NOW + 10))
-    assert (revoked.forget_expired(NOW + 9), revoked.reason("a")) == (0, "signed_out")
-    assert (revoked.forget_expired(NOW + 10), revoked.reason("a")) == (1, None)
+def test_it_is_forgotten_when_no_token_can_live_and_not_earlier() -> None:
+    """Counted from when it was heard: it was written before, and no token lives for longer than that."""
+    revoked = holding(ending("a"), heard_at=7.0)
+    assert (revoked.forget_expired(7.0 + KEEP_S - 0.001), revoked.reason("a")) == (0, "signed_out")
+    assert (revoked.forget_expired(7.0 + KEEP_S), revoked.reason("a")) == (1, None)
 
 
-def test_forgetting_leaves_the_others() -> None:
-    """Only what has expired goes."""
-    revoked = holding(ending("old", NOW), ending("new", NOW + 1))
-    assert revoked.forget_expired(NOW) == 1
-    assert (revoked.reason("old"), revoked.reason("new"), len(revoked)) == (None, "signed_out", 1)
+def test_hearing_it_again_does_not_keep_it_for_longer() -> None:
+    """Memory is bounded by endings, not by how often they are told."""
+    revoked = holding(ending("a"))
+    revoked.add(ending("a"), KEEP_S - 1.0)
+    assert revoked.forget_expired(KEEP_S) == 1
 
 
-ENTRIES = st.lists(
-    st.builds(
-        ending, st.sampled_from("abcdef"), st.integers(NOW - 5, NOW + 5), st.sampled_from(["signed_out", "evicted"])
-    ),
+ENDINGS = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from(["signed_out", "evicted"]), st.integers(0, 2 * KEEP_S)),
     max_size=30,
-)
+).map(lambda heard: sorted(heard, key=lambda one: one[2]))
 
 
-@given(entries=ENTRIES, now=st.integers(NOW - 6, NOW + 6))
-def test_it_holds_exactly_what_can_still_matter(entries: list[FeedEntry], now: int) -> None:
-    """Bounded by the life of tokens: the first entry of each session that has not expired, and nothing else."""
-    revoked = holding(*entries)
-    revoked.forget_expired(now)
-    first = {entry.id: entry for entry in reversed(entries)}
-    kept = {session_id: entry.reason for session_id, entry in first.items() if entry.expires_at > now}
+@given(heard=ENDINGS, monotonic=st.integers(0, 4 * KEEP_S))
+def test_it_holds_exactly_what_can_still_matter(heard: list[tuple[str, str, int]], monotonic: int) -> None:
+    """The first ending of each session, as long as a token may live, and nothing else."""
+    revoked = RevokedSessions(KEEP_S)
+    first: dict[str, tuple[str, int]] = {}
+    for session_id, reason, at in heard:
+        revoked.add(ending(session_id, reason), at)
+        first.setdefault(session_id, (reason, at))
+    revoked.forget_expired(monotonic)
+    kept = {session_id: reason for session_id, (reason, at) in first.items() if monotonic < at + KEEP_S}
     assert {session_id: revoked.reason(session_id) for session_id in "abcdef" if revoked.reason(session_id)} == kept
     assert len(revoked) == len(kept)

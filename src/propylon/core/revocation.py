@@ -33,27 +33,32 @@ class FeedEntry(msgspec.Struct, frozen=True):
 
 
 class RevokedSessions:
-    """The sessions that ended lately. One look-up in a dict answers; memory is bounded by token life."""
+    """The sessions that ended lately. One look-up in a dict answers; memory is bounded by token life.
 
-    def __init__(self) -> None:
-        self._reasons: dict[str, tuple[str, int]] = {}
+    An ending is held from when it was heard for as long as any access token may live, by the monotonic clock: a
+    wall clock that runs ahead for a while and is set back revives nothing.
+    """
+
+    def __init__(self, keep_s: int) -> None:
+        self._keep_s = keep_s
+        self._reasons: dict[str, tuple[str, float]] = {}
 
     def __len__(self) -> int:
         """Return how many sessions are held."""
         return len(self._reasons)
 
-    def add(self, entry: FeedEntry) -> None:
+    def add(self, entry: FeedEntry, monotonic: float) -> None:
         """Hold the session of a ``session_ended`` entry until its last token has expired."""
-        self._reasons.setdefault(entry.id, (entry.reason, entry.expires_at))
+        self._reasons.setdefault(entry.id, (entry.reason, monotonic + self._keep_s))
 
     def reason(self, session_id: str) -> str | None:
         """Return why the session ended, or None when it is not known to have ended."""
         held = self._reasons.get(session_id)
         return held[0] if held is not None else None
 
-    def forget_expired(self, now: int) -> int:
+    def forget_expired(self, monotonic: float) -> int:
         """Drop what no living token can belong to any more; return how many."""
-        stale = [session_id for session_id, (_, expires_at) in self._reasons.items() if expires_at <= now]
+        stale = [session_id for session_id, (_, until) in self._reasons.items() if until <= monotonic]
         for session_id in stale:
             del self._reasons[session_id]
         return len(stale)

@@ -53,7 +53,7 @@ class Gate:
         self._store, self._issuer, self._keys, self._clock = store, issuer, keys, clock
         self._policy, self._rules, self._permissions_of, self._home = policy, rules, permissions_of, home
         self._cookies, self._tokens = RememberedPrincipals(), RememberedPrincipals()
-        self._revoked = RevokedSessions()
+        self._revoked = RevokedSessions(policy.feed_ttl_s)
         self._touching: set[str] = set()
         self._heard = 0  # entries of the feed so far
         self.mode_version = 0  # how often the mode has changed
@@ -89,7 +89,7 @@ class Gate:
         """Give memory back; for upkeep."""
         self._cookies.forget_stale(self._clock.monotonic())
         self._tokens.forget_stale(self._clock.monotonic())
-        self._revoked.forget_expired(self._clock.now())
+        self._revoked.forget_expired(self._clock.monotonic())
 
     def listen(self) -> None:
         """Hear what changed anywhere since last time."""
@@ -102,7 +102,7 @@ class Gate:
 
     def _learn(self, entry: FeedEntry) -> None:
         if entry.subject == "session_ended":
-            self._revoked.add(entry)
+            self._revoked.add(entry, self._clock.monotonic())
             self._cookies.forget_session(entry.id)
             self._tokens.forget_session(entry.id)
         elif entry.subject == "keys_changed":
