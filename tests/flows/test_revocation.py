@@ -50,6 +50,7 @@ class Victim:
             await node.put("/v1/session/data", json={}, headers={**by_cookie, "if-match": "*"}),
             await node.post("/v1/session/cookie", headers=bearer(self.access)),
         ]
+        node.cookies.clear()
         return [answer.status_code for answer in answers]
 
     async def renewed(self, node: httpx.AsyncClient) -> int:
@@ -203,7 +204,7 @@ async def test_a_look_up_that_overlaps_an_ending_is_not_remembered(
     session_id = (await sign_in(client))["session"]["id"]
     clock.advance(3_600)  # so that the use is noted
     store = Pausing(propylon.runtime.store, verb)
-    propylon.runtime.gate._store = store  # type: ignore[assignment]
+    propylon.runtime.gate._store = store
     overlapping = asyncio.ensure_future(client.get("/v1/verify"))
     await store.reached.wait()
     await ending.runtime.administration.end_session(session_id)
@@ -221,7 +222,7 @@ async def test_a_look_up_that_overlaps_a_change_of_the_account_is_not_remembered
     await sign_up(client)
     await sign_in(client)
     store = Pausing(propylon.runtime.store, verb)
-    propylon.runtime.gate._store = store  # type: ignore[assignment]
+    propylon.runtime.gate._store = store
     overlapping = asyncio.ensure_future(client.get("/v1/verify"))
     await store.reached.wait()
     await propylon.runtime.administration.disable(EMAIL)
@@ -237,7 +238,7 @@ async def test_a_token_verified_while_its_session_ends_is_not_remembered(
     await sign_up(client)
     body = await sign_in(client, "bearer")
     store = Pausing(propylon.runtime.store, "signing_keys")
-    propylon.runtime.keys._store = store  # type: ignore[assignment]
+    propylon.runtime.keys._store = store
     propylon.runtime.keys.changed()
     overlapping = asyncio.ensure_future(client.get("/v1/verify", headers=bearer(body["access_token"])))
     await store.reached.wait()
@@ -256,7 +257,7 @@ async def test_a_renewal_that_overlaps_the_ending_hands_out_nothing_that_is_good
     await sign_up(client)
     body = await sign_in(client, "bearer")
     store = Pausing(propylon.runtime.store, "rotate")
-    propylon.runtime.renew._store = store  # type: ignore[assignment]
+    propylon.runtime.renew._store = store
     renewing = asyncio.ensure_future(client.post(TOKENS, json={"refresh_token": body["refresh_token"]}))
     await store.reached.wait()
     await propylon.runtime.administration.end_session(body["session"]["id"])
