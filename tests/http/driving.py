@@ -36,6 +36,37 @@ def connected(
     return httpx.AsyncClient(transport=transport, base_url=base_url, headers={"user-agent": user_agent})
 
 
+async def bare(
+    app: Any, method: str, path: str, headers: list[tuple[bytes, bytes]], *, query: bytes = b"", body: bytes = b""
+) -> httpx.Response:
+    """Call an ASGI app with exactly these headers, of any bytes; httpx would see to them, and add a host."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "replace"),
+        "root_path": "",
+        "query_string": query,
+        "headers": headers,
+        "client": ("203.0.113.9", 40_000),
+        "server": ("127.0.0.1", 8000),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    content = b"".join(message.get("body", b"") for message in sent[1:])
+    return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=content)
+
+
 async def sign_up(client: httpx.AsyncClient, email: str = EMAIL, password: str = PASSWORD) -> dict[str, Any]:
     """Make an account and return it."""
     answer = await client.post("/v1/users", json={"email": email, "password": password, "name": "Mina"})

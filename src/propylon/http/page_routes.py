@@ -270,7 +270,8 @@ class PageRoutes:
             language=tongue(self._services, request),
             nonce=self._nonce(NONCE_BYTES).hex(),
             root=root,
-            path=path or request.url.path.removeprefix(root) or "/",
+            # Not request.url: it decodes the query too, and that may be any bytes.
+            path=path or request.scope["path"].removeprefix(root) or "/",
             signed_in_as=signed_in_as,
             notice=notice if notice in NOTICES else None,
         )
