@@ -280,20 +280,15 @@ async def test_an_ending_holds_after_a_restart(make_propylon: MakePropylon, conn
     assert set(await victim.verdicts(connect(after))) == {401}
 
 
-def fresh(url: str, cookie: str) -> int:
-    """Ask on a connection of its own: whichever worker takes it."""
-    headers = {"cookie": f"{SESSION_COOKIE}={cookie}", "connection": "close"}
-    return httpx.get(f"{url}/v1/verify", headers=headers).status_code
-
-
 def test_the_other_worker_refuses_at_once(serve: Callable[..., Served]) -> None:
     """Two processes that both remember a session: what one ends, the other refuses at the next request."""
     served = serve(workers="2")
-    with httpx.Client(base_url=served.url) as client:
+    # Each request on a connection of its own: whichever worker takes it.
+    with httpx.Client(base_url=served.url, headers={"connection": "close"}) as client:
         client.post("/v1/users", json={"email": EMAIL, "password": PASSWORD})
         for _ in range(12):
             answer = client.post("/v1/sessions", json={"email": EMAIL, "password": PASSWORD, "mode": "cookie"})
-            cookie = cookie_value(answer)
-            assert {fresh(served.url, cookie) for _ in range(8)} == {204}
+            cookie = {"cookie": f"{SESSION_COOKIE}={cookie_value(answer)}"}
+            assert {client.get("/v1/verify").status_code for _ in range(8)} == {204}
             assert client.delete("/v1/session").status_code == 204
-            assert {fresh(served.url, cookie) for _ in range(8)} == {401}
+            assert {client.get("/v1/verify", headers=cookie).status_code for _ in range(8)} == {401}
