@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 MAX_URL_CHARS = 2_048
 
 # A host as it stands in an Origin header: no wildcard, no space, no quote, nothing that a header could break on.
-# ASCII, or a case-blind [a-z] would take the long s and the Kelvin sign too.
 _PLAIN_URL = re.compile(
     r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?(/[a-z0-9._~%/-]*)?",
-    re.IGNORECASE | re.ASCII,
+    re.IGNORECASE,
 )
 # Browsers leave these out of the Origin and Host headers.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -51,7 +50,7 @@ def service_url(text: str) -> str:
         raise ValueError(f"{_shown(text)} is not an http:// or https:// address") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"{_shown(text)} is not an http:// or https:// address")
-    if not text.isascii():
+    if not text.isascii():  # also because a case-blind [a-z] would take the long s and the Kelvin sign
         raise ValueError(f"{_shown(text)} has to be in ASCII: write an international name in its xn-- form")
     if not _PLAIN_URL.fullmatch(text):
         raise ValueError(f"{_shown(text)} may have a host, a port and a path of plain characters, and nothing else")

@@ -37,6 +37,7 @@ from propylon.core.jose.access_token import MAX_TOKEN_BYTES, issue
 from propylon.core.jose.jwk import KeySet, hmac_key, import_jwk
 from propylon.core.jose.refusals import KeyRefused
 from propylon.core.jose.signing import SigningKey
+from propylon.core.secret import ServerKey, derive, new_session_id, parse, spell
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 VALID = issue(CLAIMS, ES256)
@@ -283,6 +284,16 @@ H, P, S = VALID_HEADER, VALID_PAYLOAD, VALID_SIGNATURE
 def test_a_token_of_another_number_of_parts_is_refused(token: str) -> None:
     """J25: none, one, two, four and six dots, and empty parts."""
     assert refusal(token).reason in {"parts", "header", "signature"}
+
+
+@pytest.mark.parametrize("kind", ["cookie", "refresh"])
+def test_an_opaque_credential_is_no_token(kind: str) -> None:
+    """J43: it has three parts as well, and none of them is a header; an access token is no opaque one either."""
+    server_key = ServerKey("k1", bytes(range(32)))
+    opaque = spell(new_session_id(bytes(16)), 0, derive(server_key, bytes(32), kind, 0))
+    assert opaque.count(".") == 2
+    assert refusal(opaque).reason in {"base64url", "header"}
+    assert parse(VALID) is None
 
 
 def test_an_encrypted_token_is_not_a_signed_one() -> None:

@@ -6,6 +6,7 @@ Every token here has a right signature, so the named rule is what refuses it.
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 from tests.core.jose.forge import CLAIMS, ES256, header_of, payload_with, refusal, signed, to_bytes
@@ -140,6 +141,16 @@ def test_a_nested_token_is_not_unwrapped() -> None:
     for _ in range(3):
         token = signed(ES256, header_of(ES256, cty="JWT"), token.encode())
         assert refusal(token).reason == "json"
+
+
+@pytest.mark.parametrize("zip_name", ["DEF", "GZIP", None])
+def test_nothing_is_ever_inflated(zip_name: object) -> None:
+    """J51: a bomb of a megabyte in a kilobyte is a payload that is no JSON, whatever the header promises."""
+    packer = zlib.compressobj(9, wbits=-15)
+    bomb = packer.compress(to_bytes(payload_with(x="a" * 1_000_000))) + packer.flush()
+    token = signed(ES256, header_of(ES256, zip=zip_name), bomb)
+    assert len(token) < MAX_TOKEN_BYTES
+    assert refusal(token).reason == "json"
 
 
 def test_the_size_limit_is_exact() -> None:
