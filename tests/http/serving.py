@@ -36,6 +36,12 @@ class Served:
         return f"http://localhost:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """The process that watches over the workers."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def database(self) -> Path:
         """The SQLite file."""
         return self._settings.directory / "served.db"
