@@ -144,7 +144,7 @@ class Runtime:
 
     async def tend(self) -> None:
         """Do the housekeeping of one round."""
-        self.gate.listen()
+        await self.gate.listen()
         self.gate.forget_stale()
         await self.store.purge(self.clock.now(), keep_ended_s=KEEP_ENDED_S)
         await self.keys.rotate_if_older(self.config.signing_key_ttl_s)
@@ -305,7 +305,7 @@ class Propylon:
             ring = await agree_on_keys(store, self._load_ring)
             runtime = Runtime(self.config, store, ring, self._clock, self._workers)
             await runtime.keys.ready()
-            runtime.gate.listen()
+            await runtime.gate.listen()
         except BaseException:
             await store.close()
             raise

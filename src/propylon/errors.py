@@ -117,6 +117,10 @@ class StoreUnavailable(Unavailable):
     code = "store_unavailable"
 
 
+class FeedSilent(StoreUnavailable):
+    """Nothing was heard of the revocation feed for longer than allowed, so nobody knows who is still signed in."""
+
+
 class Overloaded(Unavailable):
     """A bounded queue is full (password hashing)."""
 

@@ -16,7 +16,7 @@ import msgspec
 from propylon.core.limits import LimitReached, SessionLimits
 from propylon.core.principal import SessionData, User
 from propylon.core.refresh import RefreshOutcome
-from propylon.core.revocation import FeedEntry
+from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session
 from propylon.core.throttle import Pace
 
@@ -254,6 +254,60 @@ class RevocationFeed(Protocol):
         returns all that is kept, so a node that restarts knows the dead. Where entries were removed unread (the
         process slept for longer than they are kept), one of each subject that drops what is remembered comes
         first, its ``id`` empty: forget all sessions, all users, the keys, the mode.
+
+        A store across a network cannot promise this without asking. There the entries of this process' own verbs
+        are in it as soon as the verb has returned, those of others within the lag of the network.
+
+        Raises:
+            FeedSilent: nothing was heard for longer than the set-up allows; ``catch_up`` asks.
+        """
+
+    async def catch_up(self) -> None:
+        """Ask the store, so that the next ``news`` holds everything acknowledged anywhere before this call.
+
+        Raises ``StoreUnavailable``.
+        """
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of an account means for sessions that are kept in another store.
+
+    Attributes:
+        position: its place in the outbox.
+        subject: what to announce there: ``user_changed``, ``keys_changed`` or ``mode_changed``.
+        user_id: whose account; empty for keys and mode.
+        security_version: the account's, after the change.
+        ending: how the user's sessions end; None where they live on (a new name, an enabled account).
+        keep: the one session that does not end.
+    """
+
+    position: int
+    subject: FeedSubject
+    user_id: str = ""
+    security_version: int = 0
+    ending: Ending | None = None
+    keep: str | None = None
+    feed_ttl_s: int = 0
+
+
+class Outbox(Protocol):
+    """Changes of accounts, written in the transaction of the change, until the sessions' store has them."""
+
+    async def pending_changes(self, limit: int) -> list[AccountChange]:
+        """Return the oldest changes that were not forgotten yet, in order."""
+
+    async def forget_changes(self, positions: Sequence[int]) -> None:
+        """Remove changes that the sessions' store has applied."""
+
+
+class AccountFollower(Protocol):
+    """The sessions' store, told of changes in another store."""
+
+    async def apply_change(self, change: AccountChange) -> None:
+        """Announce the change; with an ending, end the user's sessions in the same step. Again is harmless.
+
+        A change with an ending counts once: from then on the user's ``security_version`` is known here, a change
+        that does not raise it ends nobody, and a sign-in with an older one is void.
         """
 
 
@@ -273,18 +327,29 @@ class Upkeep(Protocol):
         """Remove what has no use any more, in small steps; return the number of sessions removed."""
 
 
-class Store(
+class SessionHalf(
     SessionReader,
     SessionWriter,
     SessionEnder,
     SessionDataStore,
-    UserReader,
-    UserWriter,
-    SigningKeyStore,
-    SettingStore,
     Throttle,
     RevocationFeed,
-    Upkeep,
     Protocol,
 ):
+    """What moves with every request: sessions, their data, failures, the feed."""
+
+
+class AccountHalf(UserReader, UserWriter, SigningKeyStore, SettingStore, Protocol):
+    """What changes rarely and must never be lost: accounts, keys, settings."""
+
+
+class Store(SessionHalf, AccountHalf, Upkeep, Protocol):
     """Everything that the embedded default keeps in one place."""
+
+
+class SessionStore(SessionHalf, AccountFollower, Upkeep, Protocol):
+    """A store for sessions alone, beside an ``AccountStore``."""
+
+
+class AccountStore(AccountHalf, Outbox, Upkeep, Protocol):
+    """A store for accounts alone, beside a ``SessionStore``."""

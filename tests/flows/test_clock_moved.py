@@ -78,7 +78,7 @@ async def test_a_revocation_is_forgotten_when_every_token_is_dead(
     credential = held(await enter(client, "bearer"))
     await client.delete("/v1/session", headers=credential)
     assert in_memory.runtime.gate.remembered()[2] == 0
-    in_memory.runtime.gate.listen()
+    await in_memory.runtime.gate.listen()
     assert in_memory.runtime.gate.remembered()[2] == 1
     clock.advance(MAX_ACCESS_TTL_S + 60)
     await in_memory.runtime.tend()

@@ -17,7 +17,7 @@ from propylon.core.principal import Credential, Home, Principal, User
 from propylon.core.remembered import RememberedPrincipals
 from propylon.core.revocation import FeedEntry, RevokedSessions
 from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
-from propylon.errors import CredentialRefused, StoreUnavailable
+from propylon.errors import CredentialRefused, FeedSilent, StoreUnavailable
 from propylon.flows.caller import Caller
 from propylon.flows.issue import COOKIE, Issuer, presented
 from propylon.flows.refusals import refused, refused_for
@@ -60,7 +60,11 @@ class Gate:
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
-        if news := self._store.news():  # nearly always none
+        try:
+            news = self._store.news()
+        except FeedSilent:
+            return None  # whoever verifies asks the store first
+        if news:  # nearly always none
             self._hear(news)
         remembered = self._tokens if credential.kind == "access_token" else self._cookies
         return remembered.get(credential.value, self._clock.monotonic())
@@ -71,6 +75,7 @@ class Gate:
 
     async def verify(self, credential: Credential, caller: Caller) -> Principal:
         """Verify a credential that is not remembered; see ``authenticate``."""
+        await self.listen()
         if credential.kind == "access_token":
             return await self._by_access_token(credential.value)
         if credential.kind == "cookie":
@@ -91,9 +96,13 @@ class Gate:
         self._tokens.forget_stale(self._clock.monotonic())
         self._revoked.forget_expired(self._clock.monotonic())
 
-    def listen(self) -> None:
-        """Hear what changed anywhere since last time."""
-        self._hear(self._store.news())
+    async def listen(self) -> None:
+        """Hear what changed anywhere since last time, asking the store where it has been silent for too long."""
+        try:
+            self._hear(self._store.news())
+        except FeedSilent:
+            await self._store.catch_up()
+            self._hear(self._store.news())
 
     def _hear(self, news: Sequence[FeedEntry]) -> None:
         for entry in news:
@@ -155,7 +164,7 @@ class Gate:
         user = await self._user_of(session)
         principal = self._principal_for(session, user, auth_time)
         touched = await self._touch_when_due(session, caller, now)
-        self.listen()
+        self._hear(self._store.news())
         # The cookie just replaced is honoured for the grace window alone, so it is not remembered for longer.
         if self._heard == heard and secret.generation >= session.cookie_generation:
             self._remember(self._cookies, value, principal, self._good_for_s(session, touched, now))

@@ -16,7 +16,7 @@ class ServerMode:
 
     async def current(self) -> Mode:
         """Return the mode that a sign-in takes when it names none."""
-        self._gate.listen()
+        await self._gate.listen()
         version = self._gate.mode_version
         if version != self._version:
             # Noted only once it was read: a store that fails now is asked again, and nobody who comes

@@ -26,7 +26,7 @@ class Documents:
 
     async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - the shape of every endpoint
         """Return the public keys."""
-        self._services.gate.listen()
+        await self._services.gate.listen()
         await self._services.keys.ready()
         return Response(
             self._services.keys.published.to_jwks(),

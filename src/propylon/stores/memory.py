@@ -58,6 +58,9 @@ class _Sessions:
     def news(self) -> Sequence[FeedEntry]:
         return self._feed.news()
 
+    async def catch_up(self) -> None:
+        """There is nobody else."""
+
     async def find_session(self, session_id: str) -> Session | None:
         return self._sessions.get(session_id)
 

@@ -71,6 +71,12 @@ async def live_ids(store: Store, user_id: str = "user-1", now: int = NOW) -> lis
     return [session.id for session in await store.live_sessions(user_id, now)]
 
 
+async def heard_at(node: Store) -> list[tuple[str, str, str]]:
+    """Return the news of another object on the same store, once it has asked for all that was acknowledged."""
+    await node.catch_up()
+    return heard(node)
+
+
 def heard(store: Store) -> list[tuple[str, str, str]]:
     """Return the news as subject, id and reason."""
     return [(entry.subject, entry.id, entry.reason) for entry in store.news()]

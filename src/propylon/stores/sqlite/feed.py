@@ -54,6 +54,9 @@ class Feed(Database):
         self._seen = mark
         return entries
 
+    async def catch_up(self) -> None:
+        """``news`` asks the file itself, always."""
+
     def _since_heard(self) -> list[FeedEntry]:
         before = self._heard or 0
         entries = [FeedEntry(*row) for row in self._read_all(_SINCE, (before,))]
