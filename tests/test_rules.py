@@ -64,7 +64,7 @@ NEVER_ANSWERED = {
 
 # What a check returns proves that it was made, so nobody else may construct it.
 MADE_BY = {
-    "Principal": {"flows/gate.py"},
+    "Principal": {"core/access.py", "flows/gate.py"},
     "AccessClaims": {"core/jose/access_token.py", "flows/issue.py"},
     "Presented": {"core/secret.py"},
     "VerificationKey": {"core/jose/jwk.py"},

@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from propylon import config as settings
 from propylon.config import Config
+from propylon.core.access import TokenRules
 from propylon.core.password import PROFILES, Hasher, PasswordPolicy
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
 from propylon.errors import NotFound, PropylonError
 from propylon.flows.account import Accounts
 from propylon.flows.administration import Administration
-from propylon.flows.gate import Gate, TokenRules
+from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
 from propylon.flows.key_check import agree_on_keys
 from propylon.flows.renew import Renew

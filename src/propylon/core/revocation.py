@@ -6,6 +6,7 @@ theirs are still alive. The order comes from the store's positions, never from c
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,8 @@ class FeedEntry(msgspec.Struct, frozen=True):
             before this process read them: it may have been any.
         reason: why a session ended (``core.session.EndReason``), otherwise empty.
         expires_at: epoch seconds after which no token exists that this entry could kill.
+        announced_ms: epoch milliseconds by the clock of the store, or of who wrote it; 0 where that is not known.
+            The lag is measured by it, within what two clocks differ; the order never is.
     """
 
     position: int
@@ -30,6 +33,7 @@ class FeedEntry(msgspec.Struct, frozen=True):
     id: str
     reason: str
     expires_at: int
+    announced_ms: int = 0
 
 
 class RevokedSessions:
@@ -56,9 +60,18 @@ class RevokedSessions:
         held = self._reasons.get(session_id)
         return held[0] if held is not None else None
 
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all that are held now: 8 bytes each, since the strings are shared."""
+        return tuple(self._reasons)
+
+    def find(self, session_id: str) -> tuple[str, float] | None:
+        """Return why a session ended and until which monotonic second it is held, or None."""
+        return self._reasons.get(session_id)
+
     def forget_expired(self, monotonic: float) -> int:
         """Drop what no living token can belong to any more; return how many."""
-        stale = [session_id for session_id, (_, until) in self._reasons.items() if until <= monotonic]
+        # All are held for the same time, so they expire in the order in which they came.
+        stale = list(takewhile(lambda session_id: self._reasons[session_id][1] <= monotonic, self._reasons))
         for session_id in stale:
             del self._reasons[session_id]
         return len(stale)

@@ -8,14 +8,12 @@ brought revoked sessions back to life.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
-from propylon.core.jose.access_token import AccessClaims, verify
+from propylon.core.access import AccessTokens, EndedSession, TokenRules
 from propylon.core.principal import Credential, Home, Principal, User
 from propylon.core.remembered import RememberedPrincipals
-from propylon.core.revocation import FeedEntry, RevokedSessions
+from propylon.core.revocation import FeedEntry
 from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
 from propylon.errors import CredentialRefused, FeedSilent, StoreUnavailable
 from propylon.flows.caller import Caller
@@ -24,15 +22,7 @@ from propylon.flows.refusals import refused, refused_for
 from propylon.flows.signing import SigningKeys
 from propylon.ports import Clock, Store
 
-# Another node's clock may run ahead by this much (``iat``, ``nbf``); ``exp`` knows no leeway.
-LEEWAY_S = 30
-
-
-class TokenRules(msgspec.Struct, frozen=True):
-    """What an access token must name to be for us."""
-
-    issuer: str
-    audience: str
+Listener = Callable[[FeedEntry], None]
 
 
 class Gate:
@@ -51,9 +41,10 @@ class Gate:
         home: Home | None = None,
     ) -> None:
         self._store, self._issuer, self._keys, self._clock = store, issuer, keys, clock
-        self._policy, self._rules, self._permissions_of, self._home = policy, rules, permissions_of, home
-        self._cookies, self._tokens = RememberedPrincipals(), RememberedPrincipals()
-        self._revoked = RevokedSessions(policy.feed_ttl_s)
+        self._policy, self._home = policy, home
+        self._cookies = RememberedPrincipals()
+        self.tokens = AccessTokens(rules, keep_s=policy.feed_ttl_s, permissions_of=permissions_of, home=home)
+        self._listeners: list[Listener] = []
         self._touching: set[str] = set()
         self._heard = 0  # entries of the feed so far
         self.mode_version = 0  # how often the mode has changed
@@ -66,8 +57,9 @@ class Gate:
             return None  # whoever verifies asks the store first
         if news:  # nearly always none
             self._hear(news)
-        remembered = self._tokens if credential.kind == "access_token" else self._cookies
-        return remembered.get(credential.value, self._clock.monotonic())
+        if credential.kind == "access_token":
+            return self.tokens.recall(credential.value, self._clock.monotonic())
+        return self._cookies.get(credential.value, self._clock.monotonic())
 
     async def authenticate(self, credential: Credential, caller: Caller) -> Principal:
         """Return who is calling, from memory or verified, or raise ``CredentialRefused`` with the reason."""
@@ -84,17 +76,20 @@ class Gate:
 
     def permissions(self, user: User) -> frozenset[str]:
         """Return what the user's roles grant."""
-        return self._granted(user.roles)
+        return self.tokens.granted(user.roles)
+
+    def tell(self, listener: Listener) -> None:
+        """Pass every entry of the feed on, each once and in order, after it was taken in here."""
+        self._listeners.append(listener)
 
     def remembered(self) -> tuple[int, int, int]:
         """Return how many cookies, tokens and ended sessions are held in memory (for metrics)."""
-        return len(self._cookies), len(self._tokens), len(self._revoked)
+        return len(self._cookies), self.tokens.remembered, self.tokens.revoked
 
     def forget_stale(self) -> None:
         """Give memory back; for upkeep."""
         self._cookies.forget_stale(self._clock.monotonic())
-        self._tokens.forget_stale(self._clock.monotonic())
-        self._revoked.forget_expired(self._clock.monotonic())
+        self.tokens.forget_stale(self._clock.monotonic())
 
     async def listen(self) -> None:
         """Hear what changed anywhere since last time, asking the store where it has been silent for too long."""
@@ -107,47 +102,32 @@ class Gate:
     def _hear(self, news: Sequence[FeedEntry]) -> None:
         for entry in news:
             self._heard += 1
+            self.tokens.learn(entry, self._clock.monotonic())
             self._learn(entry)
+            for listener in self._listeners:
+                listener(entry)
 
     def _learn(self, entry: FeedEntry) -> None:
-        if entry.subject == "session_ended":
-            self._revoked.add(entry, self._clock.monotonic())
-            self._cookies.forget_session(entry.id)
-            self._tokens.forget_session(entry.id)
-        elif entry.subject == "keys_changed":
+        if entry.subject == "keys_changed":
             self._keys.changed()
-            # A key goes because it is old, or because it was stolen: nothing it signed is served from memory.
-            self._tokens.forget_all()
         elif entry.subject == "mode_changed":
             self.mode_version += 1
         elif entry.id == "":
             # This process slept for so long that entries were dropped unread.
             self._cookies.forget_all()
-            self._tokens.forget_all()
-        elif entry.subject == "session_changed":
-            self._cookies.forget_session(entry.id)
-        else:
+        elif entry.subject == "user_changed":
             self._cookies.forget_user(entry.id)
-            self._tokens.forget_user(entry.id)
+        else:
+            self._cookies.forget_session(entry.id)
 
     async def _by_access_token(self, token: str) -> Principal:
         await self._keys.ready()
         now = self._clock.now()
-        claims = verify(
-            token,
-            self._keys.published,
-            issuer=self._rules.issuer,
-            audience=self._rules.audience,
-            algorithms=self._keys.algorithms,
-            now=now,
-            leeway_s=LEEWAY_S,
-        )
-        reason = self._revoked.reason(claims.session_id)
-        if reason is not None:
-            raise refused_for(reason, await self._store.find_session(claims.session_id))
-        principal = self._principal_of(claims)
-        self._remember(self._tokens, token, principal, claims.expires_at - now)
-        return principal
+        claims = self.tokens.read(token, self._keys.published, self._keys.algorithms, now)
+        verdict = self.tokens.admit(token, claims, now=now, monotonic=self._clock.monotonic())
+        if isinstance(verdict, EndedSession):
+            raise refused_for(verdict.reason, await self._store.find_session(verdict.session_id))
+        return verdict
 
     async def _by_cookie(self, value: str, caller: Caller) -> Principal:
         secret = presented(value)
@@ -167,12 +147,10 @@ class Gate:
         self._hear(self._store.news())
         # The cookie just replaced is honoured for the grace window alone, so it is not remembered for longer.
         if self._heard == heard and secret.generation >= session.cookie_generation:
-            self._remember(self._cookies, value, principal, self._good_for_s(session, touched, now))
+            # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
+            good_for_s = self._good_for_s(session, touched, now) - 1
+            self._cookies.put(value, principal, self._clock.monotonic() + good_for_s)
         return principal
-
-    def _remember(self, memory: RememberedPrincipals, credential: str, principal: Principal, good_for_s: int) -> None:
-        # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
-        memory.put(credential, principal, self._clock.monotonic() + good_for_s - 1)
 
     async def _user_of(self, session: Session) -> User:
         user = await self._store.find_user(session.user_id)
@@ -203,31 +181,15 @@ class Gate:
         due = last_seen_at + max(1, self._policy.activity_interval_s)
         return min(session.expires_at, last_seen_at + session.idle_ttl_s, due) - now
 
-    def _granted(self, roles: tuple[str, ...]) -> frozenset[str]:
-        return frozenset(permission for role in roles for permission in self._permissions_of.get(role, ()))
-
     def _principal_for(self, session: Session, user: User, auth_time: int) -> Principal:
         return Principal(
             user_id=user.id,
             session_id=session.id,
             credential="cookie",
             roles=frozenset(user.roles),
-            permissions=self._granted(user.roles),
+            permissions=self.tokens.granted(user.roles),
             scopes=frozenset(),
             auth_time=auth_time,
             expires_at=session.deadline,
-            home=self._home,
-        )
-
-    def _principal_of(self, claims: AccessClaims) -> Principal:
-        return Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            credential="access_token",
-            roles=frozenset(claims.roles),
-            permissions=self._granted(claims.roles),
-            scopes=frozenset(claims.scopes),
-            auth_time=claims.auth_time,
-            expires_at=claims.expires_at,
             home=self._home,
         )
