@@ -3,7 +3,7 @@
 Every error carries a stable ``code`` that programs may rely on, and ``facts``: the values that the
 sentence for people is filled with (``propylon.language`` holds the sentences, English and Korean).
 ``str(error)`` is for logs and developers; it never holds a secret. No HTTP status lives here: the table
-in ``propylon.http.problems`` gives each code its status.
+in ``propylon.problems`` gives each code its status.
 """
 
 from __future__ import annotations

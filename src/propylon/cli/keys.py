@@ -54,7 +54,7 @@ def rotate(*, store: str | None, public_url: str | None, as_json: bool) -> None:
 
 
 def _fields(key: StoredKey) -> dict[str, Any]:
-    from propylon.http.problems import rfc3339  # noqa: PLC0415 - loaded with the app
+    from propylon.problems import rfc3339  # noqa: PLC0415 - not needed for --help
 
     return {
         "kid": key.kid,

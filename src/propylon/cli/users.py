@@ -126,7 +126,7 @@ USER_COLUMNS = ("email", "name", "roles", "disabled", "created_at", "id")
 
 def user_fields(user: User) -> dict[str, Any]:
     """Return an account as ``--json`` shows it."""
-    from propylon.http.problems import rfc3339  # noqa: PLC0415 - loaded with the app
+    from propylon.problems import rfc3339  # noqa: PLC0415 - not needed for --help
 
     return {
         "id": user.id,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from propylon.config import Config
+from propylon.core.bearer import bearer_token, is_ours
 from propylon.core.csrf import SAFE_METHODS, same_site_intended
 from propylon.core.network import client_address
 from propylon.core.principal import Credential
@@ -60,7 +61,7 @@ class Transport:
                 if authorization is not None:
                     raise CredentialRefused("credential_ambiguous")
                 authorization = value
-        if authorization is not None and (token := _bearer_token(authorization)) is not None:
+        if authorization is not None and (token := bearer_token(authorization)) is not None:
             return Credential("access_token", token, ambient=False)
         value = _only(cookies, self._session_name)
         return Credential("cookie", value, ambient=True) if value is not None else None
@@ -172,7 +173,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 def presents_token(scope: Scope) -> bool:
     """Return whether the request carries an ``Authorization`` header of ours, good or bad."""
-    return any(_is_ours(value.partition(b" ")[0]) for value in all_headers(scope, b"authorization"))
+    return any(is_ours(value) for value in all_headers(scope, b"authorization"))
 
 
 def all_headers(scope: Scope, name: bytes) -> list[bytes]:
@@ -196,19 +197,3 @@ def _only(headers: list[bytes], name: bytes) -> str | None:
                     raise CredentialRefused("credential_ambiguous")
                 found = value
     return found.decode("latin-1") if found is not None else None
-
-
-def _is_ours(scheme: bytes) -> bool:
-    return scheme.lower() in (b"bearer", b"dpop")
-
-
-def _bearer_token(authorization: bytes) -> str | None:
-    """Return the token of a bearer header (RFC 6750 2.1), None for a scheme that is not ours."""
-    scheme, _, token = authorization.partition(b" ")
-    if not _is_ours(scheme):
-        return None
-    token = token.strip(b" ")
-    # A DPoP-bound token is never good without its proof, which this version does not read.
-    if scheme.lower() == b"dpop" or not token or b" " in token:
-        raise CredentialRefused("credential_malformed")
-    return token.decode("latin-1")

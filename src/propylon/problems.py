@@ -1,0 +1,144 @@
+"""What a caller is told of an error: one table of codes, and ``application/problem+json`` (RFC 9457).
+
+Nothing here knows how an answer is sent, so that the server and a verifier elsewhere say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from propylon import language
+from propylon.core.device import Device
+from propylon.errors import PropylonError, RuleRefused, TooMany, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: Mapping[str, int] = {
+    "request_malformed": 400,
+    "json_malformed": 400,
+    "host_unknown": 400,
+    "credential_ambiguous": 400,
+    "credential_missing": 401,
+    "credential_malformed": 401,
+    "credentials_wrong": 401,
+    "session_expired": 401,
+    "session_revoked": 401,
+    "session_evicted": 401,
+    "token_expired": 401,
+    "token_reused": 401,
+    "user_disabled": 401,
+    "forbidden": 403,
+    "cross_site_refused": 403,
+    "sign_up_closed": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "email_taken": 409,
+    "session_limit_reached": 409,
+    "data_changed": 412,
+    "body_too_large": 413,
+    "content_type_wrong": 415,
+    "fields_refused": 422,
+    "password_refused": 422,
+    "if_match_missing": 428,
+    "too_many_attempts": 429,
+    "headers_too_large": 431,
+    "internal": 500,
+    "unavailable": 503,
+    "store_unavailable": 503,
+    "overloaded": 503,
+}
+"""Every code that an answer can carry, and its status. A code that is not here is our own fault: 500."""
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """A problem body. ``code`` is stable; ``title`` and ``detail`` are for people, in their language."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] = []
+    sessions: list[Any] = []
+    limit: int | None = None
+    ended_at: str | None = None
+    ended_by: Device | None = None
+
+
+def status_of(error: PropylonError) -> int:
+    """Return the HTTP status of an error."""
+    return STATUS.get(error.code, 500)
+
+
+def sentence(tongue: str, error: PropylonError) -> tuple[str, str]:
+    """Return title and detail of an error for people."""
+    code = error.code if error.code in STATUS else "internal"
+    facts = {**error.facts, **_told_of_ending(tongue, error)}
+    # A verifier elsewhere knows that a session was evicted, and neither when nor by what device.
+    detail = "detail_elsewhere" if code == "session_evicted" and not facts["at"] else "detail"
+    return language.say(tongue, f"problem.{code}.title"), language.say(tongue, f"problem.{code}.{detail}", **facts)
+
+
+def field_sentences(tongue: str, error: RuleRefused) -> list[tuple[str, str, str]]:
+    """Return field, code and sentence for each field at fault."""
+    return [(name, code, language.say(tongue, f"field.{code}", **facts)) for name, code, facts in error.errors]
+
+
+def problem(error: PropylonError, tongue: str, base_url: str, sessions: Sequence[Any] = ()) -> Problem:
+    """Return the body that tells a caller about ``error``."""
+    title, detail = sentence(tongue, error)
+    code = error.code if error.code in STATUS else "internal"
+    body = Problem(f"{base_url}/docs#{code}", title, STATUS[code], code, detail)
+    if isinstance(error, RuleRefused):
+        body.errors = [
+            {"field": name, "code": reason, "detail": said} for name, reason, said in field_sentences(tongue, error)
+        ]
+    body.sessions = list(sessions)
+    body.limit = error.facts.get("limit")
+    if (ended_at := error.facts.get("ended_at")) is not None:
+        body.ended_at = rfc3339(ended_at)
+        body.ended_by = error.facts.get("ended_by")
+    return body
+
+
+def retry_headers(error: PropylonError) -> dict[str, str]:
+    """Return ``Retry-After`` where coming back later helps."""
+    if isinstance(error, TooMany | Unavailable):
+        return {"retry-after": str(max(1, error.retry_after_s))}
+    return {}
+
+
+def rfc3339(epoch_s: int) -> str:
+    """Return a time as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def headers_of(error: PropylonError, body: Problem, tongue: str, *, bearer_presented: bool) -> dict[str, str]:
+    """Return the headers that belong to a problem body."""
+    challenge = _challenge(body, bearer_presented=bearer_presented)
+    return {"content-language": tongue, **retry_headers(error), **challenge}
+
+
+def _challenge(body: Problem, *, bearer_presented: bool) -> dict[str, str]:
+    if body.status != 401:
+        return {}
+    # RFC 6750 3.1: no error code when the request carried no token (a proxy's Basic is none).
+    refused = bearer_presented and body.code not in ("credential_missing", "credentials_wrong")
+    return {"www-authenticate": 'Bearer error="invalid_token"' if refused else "Bearer"}
+
+
+def _told_of_ending(tongue: str, error: PropylonError) -> dict[str, str]:
+    if error.code != "session_evicted":
+        return {}
+    by = error.facts.get("ended_by") or Device(browser="", os="", kind="app")
+    at = error.facts.get("ended_at")
+    return {
+        "at": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC") if at else "",
+        "browser": by.browser,
+        "os": by.os,
+        "kind": language.say(tongue, f"device.{by.kind}"),
+    }
