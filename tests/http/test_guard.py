@@ -23,6 +23,7 @@ from tests.http.driving import (
 )
 
 from propylon import Principal, Propylon
+from propylon.core import access
 from propylon.flows import gate
 from propylon.flows.account import NewAccount
 from propylon.stores import make_store
@@ -233,7 +234,7 @@ async def test_a_route_that_never_asks_pays_nothing(
 
     for name in ("recall", "verify", "authenticate", "listen"):
         monkeypatch.setattr(gate.Gate, name, never)
-    monkeypatch.setattr(gate, "verify", never)
+    monkeypatch.setattr(access, "verify", never)
     guarded.store.calls.clear()
     for _ in range(3):
         assert (await guarded.shop.get("/open", headers=headers)).status_code == 200
@@ -270,7 +271,7 @@ async def test_a_repeated_token_costs_no_cryptography(guarded: Guarded, monkeypa
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("it was verified already")
 
-    monkeypatch.setattr(gate, "verify", never)
+    monkeypatch.setattr(access, "verify", never)
     assert (await guarded.shop.get("/me", headers=headers)).status_code == 200
 
 
