@@ -26,6 +26,11 @@ def kept_until() -> int:
     return int(time.time()) + FEED_KEEP_S
 
 
+def announced_now_ms() -> int:
+    """Return when an entry written now was announced, epoch milliseconds: the lag is measured by it."""
+    return time.time_ns() // 1_000_000
+
+
 def missed(position: int) -> list[FeedEntry]:
     """Return entries in place of those before ``position`` that were dropped unread: forget everything.
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending
-from propylon.stores.news import FEED_KEEP_S, kept_until, missed
+from propylon.stores.news import FEED_KEEP_S, announced_now_ms, kept_until, missed
 from propylon.stores.sqlite.database import Database
 
-_SINCE = "SELECT position, subject, id, reason, expires_at FROM feed WHERE position > ? ORDER BY position"
+_SINCE = """
+SELECT position, subject, id, reason, expires_at, announced_ms FROM feed WHERE position > ? ORDER BY position
+"""
+_APPEND = "INSERT INTO feed (subject, id, reason, expires_at, announced_ms) VALUES (?, ?, ?, ?, ?)"
 
 # So long a process may go on following a file that was replaced under its name, which others do not open.
 LOOK_EVERY_S = 1.0
@@ -82,7 +85,4 @@ def drop_old_entries(db: sqlite3.Connection, now: int, limit: int) -> int:
 
 
 def _append(db: sqlite3.Connection, subject: FeedSubject, id_: str, reason: str, expires_at: int) -> None:
-    db.execute(
-        "INSERT INTO feed (subject, id, reason, expires_at) VALUES (?, ?, ?, ?)",
-        (subject, id_, reason, expires_at),
-    )
+    db.execute(_APPEND, (subject, id_, reason, expires_at, announced_now_ms()))
