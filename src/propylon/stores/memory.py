@@ -19,8 +19,8 @@ from propylon.core.principal import SessionData, User
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
-from propylon.ports import Opened, Opening, SignInVoid, StoredKey
-from propylon.stores.news import kept_until, missed
+from propylon.ports import AccountChange, Opened, Opening, SignInVoid, StoredKey
+from propylon.stores.news import announced_now_ms, kept_until, missed
 
 # Entries held for a process that never asks for them; beyond it hears "forget everything" instead.
 MAX_UNREAD = 100_000
@@ -38,7 +38,7 @@ class _Feed:
         until = kept_until() if expires_at is None else expires_at
         if len(self._unread) >= MAX_UNREAD:
             self._unread = missed(self._position - 1)
-        self._unread.append(FeedEntry(self._position, subject, id_, reason, until))
+        self._unread.append(FeedEntry(self._position, subject, id_, reason, until, announced_now_ms()))
 
     def news(self) -> Sequence[FeedEntry]:
         if not self._unread:
@@ -49,11 +49,20 @@ class _Feed:
 
 class _Sessions:
     def __init__(self) -> None:
-        self._users: dict[str, User] = {}
         self._sessions: dict[str, Session] = {}  # in the order of opening
         self._ids_of_user: dict[str, dict[str, None]] = {}  # likewise
         self._data: dict[str, tuple[bytes, int]] = {}
+        self._tallies: dict[str, tuple[Tally, int]] = {}
         self._feed = _Feed()
+
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def close(self) -> None:
+        """There is nothing to close; what is kept stays until the store itself goes."""
+
+    async def ping(self) -> None:
+        """Memory can always be written to."""
 
     def news(self) -> Sequence[FeedEntry]:
         return self._feed.news()
@@ -77,17 +86,16 @@ class _Sessions:
 
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         newcomer = opening.session
-        user = self._users.get(newcomer.user_id)
-        if user is None or user.disabled_at is not None or user.security_version != opening.security_version:
+        if self._is_void(opening):
             return SignInVoid()
         self._make_room(opening, now)
-        admission = admit(opening.limits, self._live(user.id, now), newcomer, opening.roles)
+        admission = admit(opening.limits, self._live(newcomer.user_id, now), newcomer, opening.roles)
         if isinstance(admission, LimitReached):
             return admission
         ending = Ending("evicted", now, newcomer.device)
         evicted = [self._end(session, ending, opening.feed_ttl_s) for session in admission.evicted]
         self._sessions[newcomer.id] = newcomer
-        self._ids_of_user.setdefault(user.id, {})[newcomer.id] = None
+        self._ids_of_user.setdefault(newcomer.user_id, {})[newcomer.id] = None
         return Opened(newcomer, tuple(evicted))
 
     async def rotate(
@@ -144,6 +152,30 @@ class _Sessions:
         self._data[session_id] = (msgspec.json.encode(value), version + 1)
         return version + 1
 
+    async def wait_s(self, keys: Sequence[tuple[str, Pace]], now: int) -> int:
+        return max((throttle.wait_s(self._tally(key), pace, now) for key, pace in keys), default=0)
+
+    async def add_failure(self, keys: Sequence[tuple[str, Pace]], now: int) -> None:
+        for key, pace in keys:
+            tally = throttle.failed(self._tally(key), pace, now)
+            self._tallies[key] = (tally, throttle.forgotten_at(tally, pace))
+
+    async def forget_failures(self, key: str) -> None:
+        self._tallies.pop(key, None)
+
+    async def purge(self, now: int, *, keep_ended_s: int) -> int:
+        useless = [held for held in self._sessions.values() if _over_since(held) + keep_ended_s <= now]
+        for session in useless:
+            self._remove(session)
+        self._tallies = {key: held for key, held in self._tallies.items() if held[1] > now}
+        return len(useless)
+
+    def _is_void(self, opening: Opening) -> bool:
+        raise NotImplementedError
+
+    def _tally(self, key: str) -> Tally:
+        return self._tallies.get(key, (Tally(), 0))[0]
+
     def _of_user(self, user_id: str) -> Iterable[Session]:
         return [self._sessions[session_id] for session_id in self._ids_of_user.get(user_id, ())]
 
@@ -179,6 +211,7 @@ class _Sessions:
 class _Users(_Sessions):
     def __init__(self) -> None:
         super().__init__()
+        self._users: dict[str, User] = {}
         self._ids_by_email: dict[str, str] = {}
 
     async def find_user(self, user_id: str) -> User | None:
@@ -235,6 +268,10 @@ class _Users(_Sessions):
             self._end_all(user_id, disabled, None, feed_ttl_s)
         return True
 
+    def _is_void(self, opening: Opening) -> bool:
+        user = self._users.get(opening.session.user_id)
+        return user is None or user.disabled_at is not None or user.security_version != opening.security_version
+
 
 def _enabled(user: User) -> User:
     return msgspec.structs.replace(user, disabled_at=None)
@@ -252,7 +289,6 @@ class MemoryStore(_Users):
         super().__init__()
         self._keys: dict[str, StoredKey] = {}
         self._settings: dict[str, str] = {}
-        self._tallies: dict[str, tuple[Tally, int]] = {}
 
     async def signing_keys(self) -> list[StoredKey]:
         return list(self._keys.values())
@@ -285,35 +321,30 @@ class MemoryStore(_Users):
         self._feed.announce("mode_changed")
         return True
 
-    async def wait_s(self, keys: Sequence[tuple[str, Pace]], now: int) -> int:
-        return max((throttle.wait_s(self._tally(key), pace, now) for key, pace in keys), default=0)
 
-    async def add_failure(self, keys: Sequence[tuple[str, Pace]], now: int) -> None:
-        for key, pace in keys:
-            tally = throttle.failed(self._tally(key), pace, now)
-            self._tallies[key] = (tally, throttle.forgotten_at(tally, pace))
+class MemorySessionStore(_Sessions):
+    """A ``propylon.ports.SessionStore`` that forgets everything when the process ends, to try out two stores."""
 
-    async def forget_failures(self, key: str) -> None:
-        self._tallies.pop(key, None)
+    def __init__(self) -> None:
+        super().__init__()
+        self._versions: dict[str, tuple[int, int]] = {}  # the highest known of each user, and since when
 
-    async def open(self) -> None:
-        """There is nothing to open."""
-
-    async def close(self) -> None:
-        """There is nothing to close; what is kept stays until the store itself goes."""
-
-    async def ping(self) -> None:
-        """Memory can always be written to."""
+    async def apply_change(self, change: AccountChange) -> None:
+        self._feed.announce(change.subject, change.user_id)
+        if change.ending is None or change.security_version <= self._version(change.user_id):
+            return
+        self._versions[change.user_id] = change.security_version, change.ending.at
+        self._end_all(change.user_id, change.ending, change.keep, change.feed_ttl_s)
 
     async def purge(self, now: int, *, keep_ended_s: int) -> int:
-        useless = [held for held in self._sessions.values() if _over_since(held) + keep_ended_s <= now]
-        for session in useless:
-            self._remove(session)
-        self._tallies = {key: held for key, held in self._tallies.items() if held[1] > now}
-        return len(useless)
+        self._versions = {user: known for user, known in self._versions.items() if known[1] + keep_ended_s > now}
+        return await super().purge(now, keep_ended_s=keep_ended_s)
 
-    def _tally(self, key: str) -> Tally:
-        return self._tallies.get(key, (Tally(), 0))[0]
+    def _is_void(self, opening: Opening) -> bool:
+        return opening.security_version < self._version(opening.session.user_id)
+
+    def _version(self, user_id: str) -> int:
+        return self._versions.get(user_id, (0, 0))[0]
 
 
 def _over_since(session: Session) -> int:

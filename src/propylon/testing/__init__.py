@@ -1,7 +1,8 @@
 """For tests of apps and of stores: the contract that every store keeps, a clock, a counter, small records.
 
 A store of your own is proven by subclassing ``StoreContract``, or ``SharedStoreContract`` when several processes
-can use it together. These two need pytest and pytest-asyncio, the rest does not::
+can use it together; where it keeps accounts or sessions alone, by ``AccountStoreContract`` or
+``SessionStoreContract`` besides. These four need pytest and pytest-asyncio, the rest does not::
 
     class TestMyStore(SharedStoreContract):
         async def make_store(self) -> Store:
@@ -19,12 +20,19 @@ from propylon.testing.counting import CountingStore
 from propylon.testing.records import NOW, a_session, a_signing_key, a_user, an_opening
 
 if TYPE_CHECKING:
-    from propylon.testing.contract import SharedStoreContract, StoreContract
+    from propylon.testing.contract import (
+        AccountStoreContract,
+        SessionStoreContract,
+        SharedStoreContract,
+        StoreContract,
+    )
 
 __all__ = [
     "NOW",
+    "AccountStoreContract",
     "CountingStore",
     "FakeClock",
+    "SessionStoreContract",
     "SharedStoreContract",
     "StoreContract",
     "a_session",
@@ -33,12 +41,13 @@ __all__ = [
     "an_opening",
 ]
 
-_RULES = ("account", "agreement", "race", "refresh", "session", "sharing", "upkeep")
+_CONTRACTS = ("AccountStoreContract", "SessionStoreContract", "SharedStoreContract", "StoreContract")
+_RULES = ("account", "agreement", "follower", "outbox", "race", "refresh", "session", "sharing", "upkeep")
 
 
 def __getattr__(name: str) -> Any:
     """Load the contract, and pytest with it, when it is asked for; its failures then show their values."""
-    if name not in ("SharedStoreContract", "StoreContract"):
+    if name not in _CONTRACTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest  # noqa: PLC0415 - only where the contract is used
 

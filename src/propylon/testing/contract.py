@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from propylon.testing.account_rules import AccountRules
 from propylon.testing.agreement_rules import AgreementRules
+from propylon.testing.follower_rules import FollowerRules
+from propylon.testing.outbox_rules import OutboxRules
 from propylon.testing.race_rules import RaceRules
 from propylon.testing.refresh_rules import RefreshRules
 from propylon.testing.session_rules import SessionRules
@@ -23,4 +25,18 @@ class SharedStoreContract(StoreContract, SharingRules):
 
     Here ``make_store`` is called several times in one test, also from other threads with an event loop of
     their own: each call returns another object on the same store.
+    """
+
+
+class AccountStoreContract(OutboxRules):
+    """What a ``propylon.ports.AccountStore`` does besides: its ``StoreContract`` is kept with sessions in it.
+
+    Override ``make_account_store`` to return an opened store whose sessions are elsewhere, with nothing in it.
+    """
+
+
+class SessionStoreContract(FollowerRules):
+    """What a ``propylon.ports.SessionStore`` does besides: its ``StoreContract`` is kept by a ``SplitStore`` on it.
+
+    Override ``make_session_store`` to return an opened store with nothing in it.
     """
