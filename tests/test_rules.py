@@ -59,6 +59,11 @@ NEVER_ANSWERED = {
     "user_unknown": "the command line says it",
     "session_unknown": "the command line says it",
     "mode_changed_meanwhile": "the command line says it",
+    "verifier_name": "likewise",
+    "verifier_exists": "likewise",
+    "verifier_unknown": "likewise",
+    "verifiers_too_many": "likewise",
+    "verifiers_changed_meanwhile": "likewise",
     "hash_unreadable": "a damaged row; the caller is told `internal`",
 }
 

@@ -31,7 +31,9 @@ from propylon.flows.session_data import AtHome
 from propylon.flows.sign_in import SignIn
 from propylon.flows.sign_out import SignOut
 from propylon.flows.signing import SigningKeys
+from propylon.flows.verifiers import Verifiers
 from propylon.http.asgi import application
+from propylon.http.feed import Feed
 from propylon.http.metrics import Metrics
 from propylon.http.middleware import Guarding, Protect, current_user, problem_handler
 from propylon.http.services import Services
@@ -82,6 +84,8 @@ class Runtime:
             permissions_of=config.roles,
             home=self.home,
         )
+        self.verifiers = Verifiers(store, self.gate, clock, random, log)
+        self.feed = Feed(self.gate, self.verifiers, clock)
         self.administration = Administration(store, clock, log, policy=policy, default_mode=config.mode)
         self.accounts = Accounts(
             store,
@@ -115,6 +119,7 @@ class Runtime:
             "remembered_cookies": lambda: self.gate.remembered()[0],
             "remembered_tokens": lambda: self.gate.remembered()[1],
             "revoked_sessions_held": lambda: self.gate.remembered()[2],
+            "feed_readers": lambda: len(self.feed),
         }
 
     def asgi(self) -> ASGIApp:
@@ -140,6 +145,8 @@ class Runtime:
             upkeep=self.store,
             pages=Pages(site_name=self.config.site_name),
             metrics=self.metrics,
+            verifiers=self.verifiers,
+            feed=self.feed,
         )
         return application(services, gauges=self.gauges(), nonce=secrets.token_bytes)
 
@@ -152,6 +159,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Finish what is under way and let go."""
+        await self.feed.aclose()
         await self.hashing.aclose()
         await self.store.close()
 

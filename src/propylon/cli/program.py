@@ -22,6 +22,7 @@ from propylon.cli.serve import serve
 from propylon.cli.sessions import sessions
 from propylon.cli.texts import text
 from propylon.cli.users import user
+from propylon.cli.verifiers import verifiers
 from propylon.errors import PropylonError
 
 FAILED, USAGE, UNEXPECTED, INTERRUPTED = 1, 2, 70, 130
@@ -45,7 +46,7 @@ def propylon(ctx: click.Context, *, version: bool, help_all: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (serve, user, sessions, keys, mode, migrate, doctor, explain):
+for _command in (serve, user, sessions, verifiers, keys, mode, migrate, doctor, explain):
     propylon.add_command(_command)
 
 

@@ -22,6 +22,7 @@ from propylon.http.cors import Cors
 from propylon.http.data_api import DataApi
 from propylon.http.documents import Documents
 from propylon.http.envelope import Envelope
+from propylon.http.feed_api import FeedApi
 from propylon.http.monitoring import Monitoring
 from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
@@ -50,6 +51,7 @@ def application(services: Services, *, gauges: dict[str, Callable[[], int]], non
         "accounts": AccountsApi(services),
         "data": DataApi(services),
         "documents": documents,
+        "feed": FeedApi(services),
         "monitoring": Monitoring(services, gauges),
     }
     pages = PageRoutes(services, sessions, document, nonce)

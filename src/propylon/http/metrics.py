@@ -44,6 +44,7 @@ class Metrics:
                 ("remembered_cookies", "Session cookies served from memory."),
                 ("remembered_tokens", "Access tokens served from memory."),
                 ("revoked_sessions_held", "Ended sessions whose tokens may still live."),
+                ("feed_readers", "Verifiers elsewhere that follow the revocation feed here."),
             )
         }
 

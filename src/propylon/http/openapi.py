@@ -17,6 +17,7 @@ _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "any": [{"sessionCookie": []}, {"accessToken": []}],
     "bearer": [{"accessToken": []}],
     "renewal": [{}, {"refreshCookie": []}, {"sessionCookie": []}],
+    "verifier": [{"verifierSecret": []}],
 }
 
 
@@ -81,4 +82,5 @@ def _security_schemes(session_cookie: str) -> dict[str, Any]:
         "sessionCookie": {"type": "apiKey", "in": "cookie", "name": session_cookie},
         "refreshCookie": {"type": "apiKey", "in": "cookie", "name": refresh_cookie},
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "verifierSecret": {"type": "http", "scheme": "bearer", "description": "From `propylon verifiers add`."},
     }

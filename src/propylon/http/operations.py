@@ -43,7 +43,7 @@ class Operation:
         name: of the endpoint that serves it, ``room.method``; also the OpenAPI operation id.
         answers: status to the type of its JSON body, None for none.
         problems: the codes that it may refuse with.
-        security: ``none``, ``any``, ``bearer``, or ``renewal``.
+        security: ``none``, ``any``, ``bearer``, ``renewal``, or ``verifier``.
         media_type: of a body that an answer carries.
         headers: of the answer that did what was asked, each with what it says.
     """
@@ -92,6 +92,7 @@ _IF_MATCH = _header("If-Match", "The ETag that was read last.", required=True)
 _FORWARDED_METHOD = _header(
     "X-Forwarded-Method", "Method of the original request, from a trusted proxy.", required=False
 )
+_LAST_EVENT_ID = _header("Last-Event-ID", "The id of the last event that was read.", required=False)
 _ETAG = (("ETag", "The version, for the next If-Match."),)
 _IDENTITY = (
     ("X-Propylon-User", "Id of the user."),
@@ -153,6 +154,13 @@ OPERATIONS: tuple[Operation, ...] = (
               {204: None},
               (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "password_refused", "too_many_attempts", "overloaded"),
               "Ends every other session of the user.", body=PasswordBody, security="any"),
+    Operation("GET", "/v1/feed", "feed.follow", "keys", "Follow the revocation feed",
+              {200: str},
+              ("host_unknown", "credential_missing", "credential_malformed", "credential_ambiguous", "unavailable",
+               "store_unavailable"),
+              "Server-sent events for verifiers elsewhere: what ended, as it ends. Without a `Last-Event-ID` that is "
+              "known here, all that is kept comes first, after the event `reset`.",
+              security="verifier", parameters=(_LAST_EVENT_ID,), media_type="text/event-stream"),
     Operation("GET", "/.well-known/jwks.json", "documents.jwks", "keys", "The public keys of access tokens",
               {200: dict[str, Any]}, ("host_unknown", "store_unavailable"), "RFC 7517.",
               media_type="application/jwk-set+json"),

@@ -15,6 +15,8 @@ from propylon.flows.session_data import AtHome
 from propylon.flows.sign_in import SignIn
 from propylon.flows.sign_out import SignOut
 from propylon.flows.signing import SigningKeys
+from propylon.flows.verifiers import Verifiers
+from propylon.http.feed import Feed
 from propylon.http.metrics import Metrics
 from propylon.http.transport import Transport
 from propylon.ports import Clock, SessionReader, Upkeep
@@ -42,3 +44,5 @@ class Services:
     upkeep: Upkeep
     pages: Pages
     metrics: Metrics
+    verifiers: Verifiers
+    feed: Feed
