@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.http.driving import Connect, MakePropylon, connected
 from tests.http.serving import Served, ServedSettings
+from tests.servers.postgres import PostgresServer
 
 from propylon import Propylon
 from propylon.testing import FakeClock
@@ -89,3 +90,22 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 def served(serve: Callable[..., Served]) -> Served:
     """A real server with the settings that all of these tests share."""
     return serve()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that all tests share; each has a database of its own."""
+    server = PostgresServer()
+    try:
+        server.start()
+        server.prepare()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh database with Propylon's schema in it."""
+    with postgres.database() as name:
+        yield postgres.url(name)

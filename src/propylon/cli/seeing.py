@@ -17,9 +17,9 @@ from propylon.errors import SetupError
 from propylon.flows.key_check import belongs
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
-from propylon.stores import inspect, is_shared, sqlite_path
+from propylon.stores import inspect, is_shared, migrations_of, sqlite_path
 from propylon.stores.inspection import Inspection
-from propylon.stores.migrations import missing_of, released
+from propylon.stores.migrations import missing_of
 
 BESIDE_THE_DATABASE = ("", "-wal", "-shm")
 
@@ -33,7 +33,7 @@ def look(config: Config) -> Seen:
     store = inspect(config.store)
     database = sqlite_path(config.store)
     key, key_trouble = _key(config, store)
-    missing, schema_trouble = _schema(store)
+    missing, schema_trouble = _schema(config, store)
     return Seen(
         now=SystemClock().now(),
         strangers=tuple(settings.unknown_variables()),
@@ -52,9 +52,9 @@ def look(config: Config) -> Seen:
     )
 
 
-def _schema(store: Inspection) -> tuple[int, str | None]:
+def _schema(config: Config, store: Inspection) -> tuple[int, str | None]:
     try:
-        return len(missing_of(store.applied, released())), None
+        return len(missing_of(store.applied, migrations_of(config.store))), None
     except SetupError as error:
         return 0, str(error)
 

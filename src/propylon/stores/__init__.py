@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +13,32 @@ from propylon.ports import Store
 if TYPE_CHECKING:
     from propylon.stores.inspection import Inspection
     from propylon.stores.migrations import Migration
+    from propylon.stores.postgres import PostgresStore
 
-__all__ = ["bring_up_to_date", "inspect", "is_shared", "make_store", "sqlite_path"]
+__all__ = [
+    "bring_up_to_date",
+    "inspect",
+    "is_postgres",
+    "is_shared",
+    "make_store",
+    "migrations_of",
+    "postgres_store",
+    "sqlite_path",
+]
 
 MEMORY_URL = "memory://"
 SQLITE_PREFIX = "sqlite:///"
+POSTGRES_PREFIXES = ("postgresql://", "postgres://")
+# The feed's heartbeat comes twice a second; a process that heard nothing for this long asks before it believes.
+MAX_SILENCE_S = 5.0
 
 
 def make_store(url: str) -> Store:
     """Return the store that ``url`` names, not opened yet.
 
     Args:
-        url: ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+        url: ``memory://``, ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or
+            ``postgresql://user:password@host:5432/database``.
 
     Raises:
         SetupError: there is no such kind of store, or no file is named.
@@ -32,11 +48,39 @@ def make_store(url: str) -> Store:
         from propylon.stores.sqlite import SqliteStore  # noqa: PLC0415 - only the driver that is used
 
         return SqliteStore(path)
+    if is_postgres(url):
+        return postgres_store(url)
     if url != MEMORY_URL:
         raise SetupError(_unknown(url))
     from propylon.stores.memory import MemoryStore  # noqa: PLC0415 - likewise
 
     return MemoryStore()
+
+
+def is_postgres(url: str) -> bool:
+    """Return whether the URL names a PostgreSQL database, in either of the spellings that its own tools know."""
+    return url.startswith(POSTGRES_PREFIXES)
+
+
+def postgres_store(
+    url: str, *, sessions_elsewhere: bool = False, max_silence_s: float = MAX_SILENCE_S
+) -> PostgresStore:
+    """Return the PostgreSQL store that ``url`` names, not opened yet; see ``stores.postgres.PostgresStore``.
+
+    Raises:
+        SetupError: the URL names no database, or the driver is not installed.
+    """
+    with _postgres_driver():
+        from propylon.stores.postgres import PostgresStore  # noqa: PLC0415 - only the driver that is used
+
+    return PostgresStore(url, sessions_elsewhere=sessions_elsewhere, max_silence_s=max_silence_s)
+
+
+def migrations_of(url: str) -> tuple[Migration, ...]:
+    """Return the migrations of this version of Propylon for the kind of store that ``url`` names."""
+    from propylon.stores.migrations import released  # noqa: PLC0415 - not needed to serve
+
+    return released("postgres" if is_postgres(url) else "sqlite")
 
 
 def is_shared(url: str) -> bool:
@@ -64,6 +108,11 @@ def bring_up_to_date(url: str) -> list[Migration]:
     Raises:
         SetupError: there is no such kind of store, it cannot be used, or it is of a newer Propylon.
     """
+    if is_postgres(url):
+        with _postgres_driver():
+            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415 - only the driver that is used
+
+        return of_postgres.bring_up_to_date(url)
     path = sqlite_path(url)
     if path is None:
         make_store(url)  # raises for an unknown kind; one in memory has no schema
@@ -79,6 +128,11 @@ def inspect(url: str) -> Inspection:
     Raises:
         SetupError: there is no such kind of store.
     """
+    if is_postgres(url):
+        with _postgres_driver():
+            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415 - only the driver that is used
+
+        return of_postgres.inspect(url)
     path = sqlite_path(url)
     if path is None:
         make_store(url)
@@ -88,6 +142,17 @@ def inspect(url: str) -> Inspection:
     from propylon.stores.sqlite import schema  # noqa: PLC0415 - only the driver that is used
 
     return schema.inspect(path)
+
+
+@contextmanager
+def _postgres_driver() -> Iterator[None]:
+    """Say which extra is missing, where the driver is."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise SetupError(
+            f"A PostgreSQL store needs the package {missing.name!r}: install propylon[postgres]."
+        ) from missing
 
 
 def _unknown(url: str) -> str:
@@ -100,5 +165,5 @@ def _unknown(url: str) -> str:
         )
     return (
         f"PROPYLON_STORE names a kind of store that does not exist, {scheme!r}: give memory://,"
-        " sqlite:///relative.db or sqlite:////absolute.db."
+        " sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:5432/database."
     )

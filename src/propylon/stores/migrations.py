@@ -12,14 +12,19 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Literal
 
 from propylon.errors import SetupError
 
-_HISTORY = """
+#: What was applied, in words that both databases understand. (SQLite takes an integer of any size for either name.)
+HISTORY = """
 CREATE TABLE IF NOT EXISTS migrations (
-    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL
 )
 """
+
+Dialect = Literal["sqlite", "postgres"]
+_FOLDERS: dict[Dialect, str] = {"sqlite": "sql", "postgres": "sql/postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,11 @@ class Migration:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def released() -> tuple[Migration, ...]:
-    """Return the migrations of this version of Propylon, in order."""
+def released(dialect: Dialect = "sqlite") -> tuple[Migration, ...]:
+    """Return the migrations of this version of Propylon for one kind of database, in order."""
+    folder = files("propylon.stores").joinpath(_FOLDERS[dialect])
     scripts = sorted(
-        (entry for entry in files("propylon.stores").joinpath("sql").iterdir() if entry.name.endswith(".sql")),
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     return tuple(Migration(int(script.name[:4]), script.name[5:-4], script.read_text("utf-8")) for script in scripts)
@@ -54,7 +60,7 @@ def migrate(db: sqlite3.Connection, migrations: tuple[Migration, ...]) -> list[M
     Raises:
         SetupError: the database is newer than this code, or an applied migration was edited since.
     """
-    db.execute(_HISTORY)
+    db.execute(HISTORY)
     missing = missing_of(history(db), migrations)
     for migration in missing:
         _apply(db, migration)

@@ -1,139 +1,36 @@
-"""Rows to records and back. The order of the columns here is the order in every query."""
+"""Statements over all columns of a session, in SQLite's words."""
 
 from __future__ import annotations
 
-import msgspec
-
-from propylon.core.device import Device
-from propylon.core.principal import User
-from propylon.core.session import Ending, Session
-from propylon.stores.sqlite.database import Row
-
-_FIXED = (
-    "id, user_id, salt, key_id, mode, remember, created_at, expires_at, idle_ttl_s, "
-    "device_browser, device_os, device_kind, sign_in_method"
+from propylon.stores.rows import (
+    CHANGING,
+    SESSION_COLUMNS,
+    USER_COLUMNS,
+    changing_values,
+    fixed_values,
+    session_of,
+    user_of,
+    user_values,
 )
-_CHANGING = (
-    "auth_time, last_seen_at, ip, cookie_generation, cookie_rotated_at, earlier_auth_time, "
-    "refresh_generation, refresh_rotated_at, refresh_origin, late_generation, "
-    "ended_reason, ended_at, ended_by_browser, ended_by_os, ended_by_kind"
-)
+
+__all__ = [
+    "DEADLINE",
+    "INSERT_SESSION",
+    "SESSION_COLUMNS",
+    "UPDATE_SESSION",
+    "USER_COLUMNS",
+    "changing_values",
+    "fixed_values",
+    "session_of",
+    "user_of",
+    "user_values",
+]
 
 # ruff: noqa: S608 - only names of columns are put into the queries, never values
-SESSION_COLUMNS = f"{_FIXED}, {_CHANGING}"
 INSERT_SESSION = (
     f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES ({', '.join('?' * len(SESSION_COLUMNS.split(', ')))})"
 )
-UPDATE_SESSION = f"UPDATE sessions SET ({_CHANGING}) = ({', '.join('?' * len(_CHANGING.split(', ')))}) WHERE id = ?"
+UPDATE_SESSION = f"UPDATE sessions SET ({CHANGING}) = ({', '.join('?' * len(CHANGING.split(', ')))}) WHERE id = ?"
 
 #: Of a session that has not ended: until when it lives. Written exactly as in the index.
 DEADLINE = "min(expires_at, last_seen_at + idle_ttl_s)"
-
-USER_COLUMNS = "id, email, email_key, name, password_hash, roles, created_at, disabled_at, security_version"
-
-
-def session_of(row: Row) -> Session:
-    """Return the session of a row of ``SESSION_COLUMNS``."""
-    return Session(
-        id=row[0],
-        user_id=row[1],
-        salt=row[2],
-        key_id=row[3],
-        mode=row[4],
-        remember=bool(row[5]),
-        created_at=row[6],
-        expires_at=row[7],
-        idle_ttl_s=row[8],
-        device=Device(row[9], row[10], row[11]),
-        sign_in_method=row[12],
-        auth_time=row[13],
-        last_seen_at=row[14],
-        ip=row[15],
-        cookie_generation=row[16],
-        cookie_rotated_at=row[17],
-        earlier_auth_time=row[18],
-        refresh_generation=row[19],
-        refresh_rotated_at=row[20],
-        refresh_origin=row[21],
-        late_generation=row[22],
-        ending=None if row[24] is None else _ending_of(row[23:]),
-    )
-
-
-def fixed_values(session: Session) -> Row:
-    """Return what never changes of a session, in the order of the columns."""
-    device = session.device
-    return (
-        session.id,
-        session.user_id,
-        session.salt,
-        session.key_id,
-        session.mode,
-        session.remember,
-        session.created_at,
-        session.expires_at,
-        session.idle_ttl_s,
-        device.browser,
-        device.os,
-        device.kind,
-        session.sign_in_method,
-    )
-
-
-def changing_values(session: Session) -> Row:
-    """Return what may change of a session, in the order of the columns."""
-    return (
-        session.auth_time,
-        session.last_seen_at,
-        session.ip,
-        session.cookie_generation,
-        session.cookie_rotated_at,
-        session.earlier_auth_time,
-        session.refresh_generation,
-        session.refresh_rotated_at,
-        session.refresh_origin,
-        session.late_generation,
-        *_ending_values(session.ending),
-    )
-
-
-def user_of(row: Row) -> User:
-    """Return the account of a row of ``USER_COLUMNS``."""
-    return User(
-        id=row[0],
-        email=row[1],
-        email_key=row[2],
-        name=row[3],
-        password_hash=row[4],
-        roles=tuple(msgspec.json.decode(row[5])),
-        created_at=row[6],
-        disabled_at=row[7],
-        security_version=row[8],
-    )
-
-
-def user_values(user: User) -> Row:
-    """Return an account in the order of the columns."""
-    return (
-        user.id,
-        user.email,
-        user.email_key,
-        user.name,
-        user.password_hash,
-        msgspec.json.encode(user.roles).decode(),
-        user.created_at,
-        user.disabled_at,
-        user.security_version,
-    )
-
-
-def _ending_of(row: Row) -> Ending:
-    reason, at, browser, os, kind = row
-    return Ending(reason, at, None if kind is None else Device(browser, os, kind))
-
-
-def _ending_values(ending: Ending | None) -> Row:
-    if ending is None:
-        return (None, None, None, None, None)
-    by = ending.by
-    return (ending.reason, ending.at, *((None, None, None) if by is None else (by.browser, by.os, by.kind)))
