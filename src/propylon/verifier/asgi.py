@@ -1,0 +1,122 @@
+"""ASGI middleware: ``scope["propylon"]`` is the question "who is calling?", answered when a route asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from propylon.core.bearer import bearer_token, is_ours
+from propylon.core.principal import Principal
+from propylon.errors import CredentialRefused, PropylonError
+from propylon.verifier.problem import Answer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+
+
+class Verifies(Protocol):
+    """What the middleware needs of a verifier."""
+
+    async def verify_async(self, token: str) -> Principal:
+        """Return who presents a token, or refuse."""
+
+    def answer(
+        self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
+    ) -> Answer:
+        """Return what to tell a caller of an error."""
+
+    async def lifespan(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Follow the feed while ``run`` runs."""
+
+    def start(self) -> None:
+        """Begin to follow the feed, where nobody did."""
+
+
+class Asking:
+    """The question of one request. Until it is asked it costs nothing."""
+
+    __slots__ = ("_principal", "_scope", "_verifier")
+
+    def __init__(self, verifier: Verifies, scope: Scope) -> None:
+        self._verifier, self._scope = verifier, scope
+        self._principal: Principal | None = None
+
+    async def principal(self) -> Principal:
+        """Return the principal.
+
+        Raises:
+            CredentialRefused: there is no token (``credential_missing``), or it is refused.
+            Unavailable: nobody can say at the moment.
+        """
+        if self._principal is None:
+            self._principal = await self._verifier.verify_async(_token(self._scope))
+        return self._principal
+
+    async def principal_or_none(self) -> Principal | None:
+        """Return the principal, or None for a visitor who presents nothing; a bad token is refused."""
+        try:
+            return await self.principal()
+        except CredentialRefused as refusal:
+            if refusal.code == "credential_missing":
+                return None
+            raise
+
+
+class Protect:
+    """Wraps an app. What it refuses is answered here, unless the app's framework has answered before."""
+
+    def __init__(self, app: App, verifier: Verifies) -> None:
+        self._app, self._verifier = app, verifier
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "lifespan":
+            await self._verifier.lifespan(lambda: self._app(scope, receive, send))
+            return
+        self._verifier.start()  # at once where it has started; servers without a lifespan begin here
+        scope["propylon"] = Asking(self._verifier, scope)
+        started = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        except PropylonError as error:
+            if started:
+                raise
+            await self._refuse(error, scope, send)
+
+    async def _refuse(self, error: PropylonError, scope: Scope, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
+            return
+        presented = any(is_ours(value) for value in _values(scope, b"authorization"))
+        languages = _values(scope, b"accept-language")
+        accept_language = languages[0].decode("latin-1") if languages else None
+        answer = self._verifier.answer(error, accept_language, bearer_presented=presented)
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for found, value in scope["headers"] if found == name]
+
+
+def _token(scope: Scope) -> str:
+    authorizations = _values(scope, b"authorization")
+    if len(authorizations) > 1:
+        raise CredentialRefused("credential_ambiguous")
+    token = bearer_token(authorizations[0]) if authorizations else None
+    if token is None:
+        raise CredentialRefused("credential_missing")
+    return token

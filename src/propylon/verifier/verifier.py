@@ -1,0 +1,264 @@
+"""The verifier: settings checked, a thread that follows, and the one question."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import ssl
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from propylon.core.access import TokenRules
+from propylon.core.jose.access_token import MAX_TOKEN_BYTES
+from propylon.core.jose.refusals import TokenRefused
+from propylon.core.origin import is_loopback_host, service_url
+from propylon.core.principal import Principal
+from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable
+from propylon.ports import Clock
+from propylon.verifier.asgi import App, Protect
+from propylon.verifier.fetching import FAILURES, Fetcher
+from propylon.verifier.follower import Follower
+from propylon.verifier.keys import RemoteKeys
+from propylon.verifier.knowledge import Knowledge
+from propylon.verifier.problem import Answer, answer
+
+logger = logging.getLogger("propylon.verifier")
+
+# An issuer that is there answers within milliseconds; one that is not must not keep a service from starting.
+START_WITHIN_S = 5.0
+MAX_SECRET_CHARS = 256
+LONGEST_SILENCE_S = 300
+WARN_EVERY_S = 60.0
+
+
+class SystemClock:
+    """``ports.Clock``, of this machine."""
+
+    def now(self) -> int:
+        """Return epoch seconds."""
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards."""
+        return time.monotonic()
+
+
+class Verifier:
+    """Verifies the access tokens of one issuer, in memory, and refuses what has ended within milliseconds.
+
+    Use it as a context manager, plain or ``async``. It is safe to share by threads, and starts anew in a process
+    that was forked. While it does not know what has ended it refuses everything with ``Unavailable``.
+
+    Args:
+        issuer: the public URL of the Propylon that issues the tokens; https, or http on this machine.
+        audience: what tokens must be for; the issuer's ``PROPYLON_AUDIENCE``, or its public URL where that is unset.
+        secret: from ``propylon verifiers add NAME``.
+        roles: role to the permissions that it grants here.
+        feed_max_silence_s: refuse when nothing was heard for so long.
+        unsafe_feed_silence: a reason to go on through any silence with what was known before; every start warns.
+        tls: for an issuer whose certificate the system does not know.
+        clock: for tests.
+
+    Raises:
+        SetupError: one sentence that says what to change.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        secret: str,
+        roles: Mapping[str, Sequence[str]] | None = None,
+        feed_max_silence_s: int = 5,
+        unsafe_feed_silence: str = "",
+        tls: ssl.SSLContext | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_secret(secret)
+        if not audience:
+            raise SetupError("A verifier needs an audience: what the tokens that it accepts are for.")
+        if not 1 <= feed_max_silence_s <= LONGEST_SILENCE_S:
+            raise SetupError(f"feed_max_silence_s must be from 1 to {LONGEST_SILENCE_S}.")
+        self.issuer = _checked_issuer(issuer)
+        self._rules = TokenRules(self.issuer, audience)
+        self._fetcher = Fetcher(self.issuer, secret, tls)
+        self._permissions_of = {role: tuple(granted) for role, granted in (roles or {}).items()}
+        self._max_silence_s, self._unsafe_reason = feed_max_silence_s, unsafe_feed_silence
+        self._clock = clock or SystemClock()
+        self._warn_again_at = float("-inf")
+        self._follower: Follower | None = None
+        self._know_nothing()
+        _after_fork(self)
+
+    def __enter__(self) -> Self:
+        """Start, and wait a few seconds for the first snapshot; without it tokens are refused until it comes."""
+        self.start()
+        if self._follower is not None:
+            self._follower.settled.wait(START_WITHIN_S)
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Stop."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Start, as ``with`` does, without holding up the event loop."""
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await asyncio.to_thread(self.close)
+
+    def start(self) -> None:
+        """Begin to follow the feed and wait for nothing; again and again is harmless."""
+        if self._follower is not None:
+            return
+        if self._unsafe_reason:
+            logger.warning(
+                "unsafe_feed_silence (%s): what has ended is accepted while the feed is silent", self._unsafe_reason
+            )
+        self._follower = Follower(
+            self._fetcher, self._knowledge, max_silence_s=self._max_silence_s, chance=random.SystemRandom().random
+        )
+        self._follower.start()
+
+    def close(self) -> None:
+        """Stop following and forget everything."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+        self._know_nothing()
+
+    @property
+    def silent_for_s(self) -> float:
+        """Seconds since it was last certain to know all that has ended; infinite before the first time."""
+        return self._knowledge.silent_for_s
+
+    def verify(self, token: str) -> Principal:
+        """Return who presents ``token``: in memory, a microsecond for one that was verified before.
+
+        A key id that is not known makes it ask the issuer for the keys, at most once a minute for all callers
+        together, who wait for the answer; nothing else in a token makes it ask anybody.
+
+        Raises:
+            CredentialRefused: ``code`` says why.
+            Unavailable: it cannot be known at the moment whether the session lives.
+        """
+        principal = self._recalled(token)
+        if principal is not None:
+            return principal
+        try:
+            return self._knowledge.verify(token)
+        except TokenRefused as refusal:
+            if refusal.reason != "kid" or not self._keys.may_look_again():
+                raise
+        self._look_again()
+        return self._knowledge.verify(token)
+
+    async def verify_async(self, token: str) -> Principal:
+        """Do as ``verify`` does; where it would wait for keys, the event loop turns."""
+        principal = self._recalled(token)
+        if principal is not None:
+            return principal
+        try:
+            return self._knowledge.verify(token)
+        except TokenRefused as refusal:
+            if refusal.reason != "kid" or not self._keys.may_look_again():
+                raise
+        await asyncio.to_thread(self._look_again)
+        return self._knowledge.verify(token)
+
+    def protect(self, app: App) -> App:
+        """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked (ASGI)."""
+        return Protect(app, self)
+
+    def answer(
+        self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
+    ) -> Answer:
+        """Return a refusal as problem+json, for a framework that handles exceptions itself."""
+        return answer(error, self.issuer, accept_language=accept_language, bearer_presented=bearer_presented)
+
+    async def lifespan(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Follow the feed while ``run`` runs; whoever had started it before also stops it."""
+        if self._follower is not None:
+            await run()
+            return
+        async with self:
+            await run()
+
+    def _recalled(self, token: str) -> Principal | None:
+        self._require_news()
+        # Before anything is computed of it: an unbounded one would cost unbounded time.
+        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+            raise CredentialRefused("credential_malformed")
+        return self._knowledge.recall(token)
+
+    def _require_news(self) -> None:
+        """Refuse when it is not known what has ended."""
+        if self._knowledge.silent_for_s <= self._max_silence_s:
+            return
+        if not self._unsafe_reason or not self._knowledge.was_complete:
+            raise Unavailable
+        if (monotonic := self._clock.monotonic()) >= self._warn_again_at:
+            self._warn_again_at = monotonic + WARN_EVERY_S
+            logger.warning(
+                "nothing was heard for %d s and tokens are accepted all the same (unsafe_feed_silence: %s)",
+                self._knowledge.silent_for_s,
+                self._unsafe_reason,
+            )
+
+    def _look_again(self) -> None:
+        try:
+            self._keys.look_again()
+        except FAILURES as error:
+            logger.warning("the keys could not be fetched: %s", error)
+            raise Unavailable from error
+
+    def _know_nothing(self) -> None:
+        self._keys = RemoteKeys(self._fetcher.jwks, self._clock.monotonic)
+        self._knowledge = Knowledge(self._rules, self._keys, self._clock, self._permissions_of)
+
+    def start_over(self) -> None:
+        """Begin anew in a forked process, which has no thread, and locks in whatever state they were."""
+        was_following, self._follower = self._follower is not None, None
+        self._know_nothing()
+        if was_following:
+            self.start()
+
+
+def _after_fork(verifier: Verifier) -> None:
+    alive = weakref.ref(verifier)
+
+    def start_over() -> None:
+        if (held := alive()) is not None:
+            held.start_over()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=start_over)
+
+
+def _check_secret(secret: str) -> None:
+    if not (0 < len(secret) <= MAX_SECRET_CHARS and secret.isascii() and secret.isprintable() and " " not in secret):
+        raise SetupError("The verifier's secret is not one: give what `propylon verifiers add NAME` has shown.")
+
+
+def _checked_issuer(issuer: str) -> str:
+    """Return the issuer as its tokens spell it."""
+    try:
+        url = service_url(issuer)
+    except ValueError as error:
+        raise SetupError(f"The verifier's issuer is not usable: {error}.") from None
+    host = url.partition("://")[2].partition("/")[0]
+    hostname = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if url.startswith("http://") and not is_loopback_host(hostname):
+        raise SetupError(
+            f"The verifier's issuer is {url}: keys and endings may not travel over plain http except on this machine,"
+            " or whoever is on the way signs tokens; give the https:// address."
+        )
+    return url
