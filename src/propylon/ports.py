@@ -58,6 +58,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What opening a session depends on.
 
     Attributes:
+        session: its id is made by ``core.secret.new_session_id`` for its user: a store may find its way by it.
         security_version: of the user whose password was checked; the sign-in is void when it has risen.
         end: a session of the same user to end first, chosen by the user to make room.
         feed_ttl_s: how long an access token of an evicted session could still live.

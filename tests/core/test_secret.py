@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import string
+from collections import Counter
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,7 +28,7 @@ from propylon.errors import SetupError
 KEY = ServerKey("k1", bytes(range(32)))
 OTHER = ServerKey("k1", bytes(range(1, 33)))
 SALT = b"s" * 32
-SID = secret.new_session_id(bytes(range(16)))
+SID = secret.new_session_id(bytes(range(16)), "user-1")
 HEX = bytes(range(32)).hex()
 B64 = base64.urlsafe_b64encode(bytes(range(32))).decode()
 ALPHABET = string.ascii_letters + string.digits + "-_"
@@ -153,7 +154,7 @@ class TestSpelling:
     )
     def test_what_is_spelled_is_parsed(self, random: bytes, generation: int, value: bytes) -> None:
         """Nothing is lost on the way, and the bound of a cookie value holds."""
-        sid = secret.new_session_id(random)
+        sid = secret.new_session_id(random, "user-1")
         text = secret.spell(sid, generation, value)
         assert secret.parse(text) == Presented(sid, generation, value)
         assert len(text) <= MAX_CREDENTIAL_BYTES
@@ -216,7 +217,20 @@ class TestSpelling:
         """Fewer would be guessable; the caller's mistake shows at once."""
         assert len(SID) == 22
         with pytest.raises(ValueError, match="16 random bytes"):
-            secret.new_session_id(bytes(size))
+            secret.new_session_id(bytes(size), "user-1")
+
+    @given(st.binary(min_size=16, max_size=16), st.text())
+    def test_a_session_id_carries_the_shard_of_its_user_and_124_random_bits(self, random: bytes, user_id: str) -> None:
+        """Whoever has the id knows where the session is kept; every other bit is as it was given."""
+        raw = base64.urlsafe_b64decode(secret.new_session_id(random, user_id) + "==")
+        assert raw[0] >> 4 == secret.shard_of_user(user_id)
+        assert (raw[0] & 0x0F, raw[1:]) == (random[0] & 0x0F, random[1:])
+
+    def test_users_are_spread_over_all_shards(self) -> None:
+        """Evenly enough that no server is left without work."""
+        shards = Counter(secret.shard_of_user(f"user-{number}") for number in range(1600))
+        assert len(shards) == secret.SHARDS
+        assert max(shards.values()) < 200
 
 
 class TestSealing:

@@ -127,7 +127,7 @@ class SignIn:
 
     def _opening(self, user: User, request: SignInRequest, caller: Caller, now: int) -> Opening:
         session = Session(
-            id=new_session_id(self._random(16)),
+            id=new_session_id(self._random(16), user.id),
             user_id=user.id,
             salt=self._random(SALT_BYTES),
             key_id=self._ring.current.id,

@@ -10,6 +10,7 @@ import msgspec
 from propylon.core.device import Device
 from propylon.core.limits import SessionLimits
 from propylon.core.principal import User
+from propylon.core.secret import new_session_id
 from propylon.core.session import Session
 from propylon.ports import Opening, StoredKey
 
@@ -26,7 +27,7 @@ PHONE = Device("Chrome", "Android", "mobile")
 def a_session(user_id: str = "user-1", **changes: Any) -> Session:
     """Return a new session of a user, opened at ``NOW``: 7 days idle, 30 days at most."""
     session = Session(
-        id=f"s-{secrets.token_urlsafe(12)}",
+        id=new_session_id(secrets.token_bytes(16), user_id),
         user_id=user_id,
         salt=secrets.token_bytes(32),
         key_id="key-1",

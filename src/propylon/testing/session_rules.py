@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from propylon.core.limits import LimitReached, SessionLimits
+from propylon.core.secret import new_session_id
 from propylon.core.session import Ending
 from propylon.ports import Opened, SignInVoid, Store
 from propylon.testing.records import DAY_S, DESKTOP, NOW, PHONE, a_session, a_user
@@ -60,7 +61,9 @@ class SessionRules(Rules):
 
     async def test_live_sessions_come_oldest_first_within_one_second(self, store: Store) -> None:
         """The order of opening counts, not the whole seconds nor the ids."""
-        ids = [(await opened(store, id=name)).id for name in ("m", "z", "a", "k")]
+        ids = [new_session_id(bytes((0, number)) + bytes(14), "user-1") for number in (80, 200, 1, 70)]
+        for session_id in ids:
+            await opened(store, id=session_id)
         assert await live_ids(store) == ids
 
     async def test_a_session_expires_at_the_exact_second(self, store: Store) -> None:
@@ -88,12 +91,15 @@ class SessionRules(Rules):
         assert await live_ids(store) == [mine.id]
 
     async def test_sessions_with_similar_ids_are_strangers(self, store: Store) -> None:
-        """Ending one leaves those alone whose ids begin or end alike."""
-        for name in ("s", "s1", "S", "s%"):
-            await opened(store, id=name)
-        assert await end(store, "s")
-        assert not await end(store, "s_")
-        assert await live_ids(store) == ["s1", "S", "s%"]
+        """Ending one leaves those alone whose ids differ in case, or in a sign that means something elsewhere."""
+        stem = new_session_id(bytes(16), "user-1")[:-2]
+        first, *others = [f"{stem}{end}" for end in ("sA", "SA", "_A", "-A", "sQ")]
+        for session_id in (first, *others):
+            await opened(store, id=session_id)
+        assert await end(store, first)
+        for session_id in (first, stem, f"{stem}%A", f"{stem}*", f"{first}A"):
+            assert not await end(store, session_id)
+        assert await live_ids(store) == others
 
     async def test_everyones_sessions_come_newest_first_up_to_the_limit(self, store: Store) -> None:
         """Ended and expired ones are left out before the limit counts."""

@@ -290,7 +290,7 @@ def test_a_token_of_another_number_of_parts_is_refused(token: str) -> None:
 def test_an_opaque_credential_is_no_token(kind: str) -> None:
     """J43: it has three parts as well, and none of them is a header; an access token is no opaque one either."""
     server_key = ServerKey("k1", bytes(range(32)))
-    opaque = spell(new_session_id(bytes(16)), 0, derive(server_key, bytes(32), kind, 0))
+    opaque = spell(new_session_id(bytes(16), "user-1"), 0, derive(server_key, bytes(32), kind, 0))
     assert opaque.count(".") == 2
     assert refusal(opaque).reason in {"base64url", "header"}
     assert parse(VALID) is None
