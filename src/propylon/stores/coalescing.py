@@ -61,11 +61,6 @@ class Coalescer(Generic[K, V]):
         finally:
             self._callers -= 1
 
-    async def settle(self) -> None:
-        """Wait until nothing is under way any more."""
-        while self._questions:
-            await asyncio.wait(self._questions)
-
     def _send(self) -> None:
         self._scheduled = False
         while self._waiting and len(self._questions) < MAX_UNDER_WAY:
