@@ -83,10 +83,15 @@ def page(language: str) -> str:
     return "\n".join(_lines(language, WORDS[language])) + "\n"
 
 
+# Parameters of ``propylon.verifier.Verifier``.
+OF_A_VERIFIER = ("unsafe_feed_silence",)
+
+
 def unsafe_names() -> list[str]:
-    """Return every setting and every choice that weakens, in the order of the settings."""
+    """Return every setting, every choice and every parameter that weakens, in the order of the settings."""
     choices = [word.strip("` ") for setting in SETTINGS.values() for word in setting.bounds.split(",")]
-    return [name for name in [*SETTINGS, *choices] if name.startswith("unsafe_")]
+    weakening = [name for name in [*SETTINGS, *choices] if name.startswith("unsafe_")]
+    return list(dict.fromkeys([*weakening, *OF_A_VERIFIER]))
 
 
 def _lines(language: str, words: Mapping[str, str]) -> Iterator[str]:

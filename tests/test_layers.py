@@ -18,8 +18,9 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 LAYERS = "layers: an import may only point down"
 PURE = "core decides, it does not act"
 NO_STORE = "http never sees a store"
+LIGHT = "a verifier is light"
 ONLY_ASGI = "only http and app know ASGI"
-CONTRACTS = (LAYERS, PURE, NO_STORE, ONLY_ASGI)
+CONTRACTS = (LAYERS, PURE, NO_STORE, LIGHT, ONLY_ASGI)
 
 # What http reaches through others counts as seen by it, so two of these break two contracts.
 FAULTS = [
@@ -34,6 +35,12 @@ FAULTS = [
     ("errors.py", "import logging", {PURE}),
     ("http/guard.py", "import propylon.stores.memory", {NO_STORE}),
     ("http/envelope.py", "import propylon.outside.clock", {NO_STORE}),
+    ("verifier/keys.py", "import propylon.flows.gate", {LAYERS}),
+    ("verifier/verifier.py", "import propylon.outside.clock", {LAYERS, LIGHT}),
+    ("verifier/follower.py", "import propylon.config", {LIGHT}),
+    ("verifier/fetching.py", "import httpx", {LIGHT}),
+    ("verifier/asgi.py", "from starlette.types import ASGIApp", {LIGHT, ONLY_ASGI}),
+    ("problems.py", "from starlette.responses import Response", {LIGHT, ONLY_ASGI}),
     ("flows/renew.py", "import starlette.requests", {ONLY_ASGI}),
     ("web/pages.py", "from starlette.responses import Response", {ONLY_ASGI}),
     ("stores/memory.py", "import granian", {ONLY_ASGI}),

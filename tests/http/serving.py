@@ -88,6 +88,15 @@ class Served:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, when it does not stop
 
+    def run(self, *arguments: str) -> str:
+        """Run the command line on the same settings, as an operator does; return what it prints."""
+        command = [sys.executable, "-m", "propylon", *arguments]
+        directory = self._settings.directory
+        done = subprocess.run(
+            command, env=self._environment(), cwd=directory, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
     def connect(self) -> socket.socket:
         """Return a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)
