@@ -30,10 +30,11 @@ class Wire:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self.cut()
         for task in self._carrying:
             task.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
+        self.cut()
+        await asyncio.sleep(0)  # the transports close in the next turn
 
     def go_dead(self, *, for_good: bool) -> None:
         """Carry nothing more on the connections that exist, closing none; ``for_good``: on new ones neither."""
@@ -79,4 +80,3 @@ class Wire:
     def _hang_up(self, sink: asyncio.StreamWriter) -> None:
         if sink not in self._dead:
             sink.close()
-        self._open.discard(sink)

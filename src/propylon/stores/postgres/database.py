@@ -36,6 +36,9 @@ READING, WRITING = 2, 6
 # A connection that nobody used for so long is closed; what a firewall forgot meanwhile is not used again.
 IDLE_CLOSE_S = 60.0
 
+# Nothing is under way any more when connections are closed; one that leads nowhere is not waited for.
+GOODBYE_TIMEOUT_S = 1.0
+
 # So many writes wait at most; beyond that the store does not keep up, and saying so at once is kinder.
 MAX_WAITING = 4096
 
@@ -80,7 +83,7 @@ class Database:
             await asyncio.wait(self._under_way)
         for pool in filter(None, (readers, writers)):
             try:
-                await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT_S)
+                await asyncio.wait_for(pool.close(), GOODBYE_TIMEOUT_S)
             except FAILURES:
                 pool.terminate()
 

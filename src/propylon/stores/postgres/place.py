@@ -16,7 +16,7 @@ FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 CONNECT_TIMEOUT_S = 5.0
 
 # A look or a write by key takes milliseconds; whoever waits for longer is better told so.
-COMMAND_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 3.0
 
 OLDEST_SERVER = 13
 SCHEMA = "propylon"
@@ -29,7 +29,7 @@ _SESSION = {
     "default_transaction_isolation": "read committed",
     # A node that froze in the middle of a transaction keeps its locks no longer than this.
     "idle_in_transaction_session_timeout": "10s",
-    "lock_timeout": "4s",
+    "lock_timeout": "2s",
     "statement_timeout": "10s",
     # Compiling a query that finds one row by key takes longer than running it.
     "jit": "off",
