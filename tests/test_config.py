@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import tomllib
 from contextlib import suppress
@@ -52,7 +53,7 @@ def sentence(environ: dict[str, str] | None = None, **overrides: Any) -> str:
 READ: list[tuple[str, str, Any, Any]] = [
     ("public_url", "https://ID.example:443/", "https://ID.example:443/", "https://id.example"),
     ("store", "memory://", "memory://", "memory://"),
-    ("session_store", "sqlite:///propylon.db", "sqlite:///propylon.db", "sqlite:///propylon.db"),
+    ("session_store", " redis://host ", "redis://host", "redis://host"),
     ("key", f"k1 {RANDOM_KEY}", f"k1 {RANDOM_KEY}", f"k1 {RANDOM_KEY}"),
     ("key_file", " keys/ring ", "keys/ring", "keys/ring"),
     ("mode", "hybrid", "hybrid", "hybrid"),
@@ -66,6 +67,7 @@ READ: list[tuple[str, str, Any, Any]] = [
     ("activity_interval_s", "5", 5, 5),
     ("signing_key_ttl_s", "3600", 3600, 3600),
     ("feed_max_silence_s", "10", 10, 10),
+    ("unsafe_feed_silence", " we accept it ", "we accept it", "we accept it"),
     ("session_limit", "3", 3, SessionLimits(per_user=3)),
     ("roles", "a=x y,b", {"a": ["x", "y"], "b": []}, {"a": ("x", "y"), "b": ()}),
     ("origins", "https://a.example, https://B.example/", ["https://a.example", "https://B.example/"],
@@ -222,6 +224,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("refresh_grace_s", "301", "from 0 to 300"),
     ("signing_key_ttl_s", "3599", "from 3600"),
     ("feed_max_silence_s", "0", "from 1 to 300"),
+    ("unsafe_feed_silence", "x" * 201, "one line of at most 200"),
     *(("session_limit", text, "whole number|from 1 to 10000|none of user, desktop, mobile, app|not a role|twice")
       for text in ("-1", "x", "5.0", "desktop=0", "desktop=", "tablet=1", "=5", "5=desktop", "role:=1", "role:a b=1",
                    "10001", "role:admin", "5,6", "user=5,6", "desktop=1,desktop=2", "role:a=1,role:a=2", "True")),
@@ -299,8 +302,6 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"idle_ttl_s": 61, "absolute_ttl_s": 60}, r"PROPYLON_IDLE_TTL_S \(61\) is longer than .*\(60\).*lower.*raise"),
     ({"access_ttl_s": 61, "absolute_ttl_s": 60}, r"PROPYLON_ACCESS_TTL_S \(61\) is longer than .*\(60\)"),
     ({"idle_ttl_s": 31 * DAY_S}, r"PROPYLON_IDLE_TTL_S \(2678400\) is longer than .*\(2592000\)"),
-    ({"session_store": "redis://:hunter2@host"}, "PROPYLON_SESSION_STORE differs from PROPYLON_STORE"),
-    ({"store": "memory://", "session_store": "sqlite:///x.db"}, "leave it out, or give both the same URL"),
 ]
 
 
@@ -392,7 +393,8 @@ def test_a_config_cannot_be_changed() -> None:
 )
 def test_no_secret_is_shown(store: str) -> None:
     """A repr goes to logs and tracebacks; the place of the store is shown, whatever its password is made of."""
-    config = made_of({"store": store, "key": f"hunter2 {RANDOM_KEY}", "metrics_token": "hunter2hunter2"})
+    secrets = {"key": f"hunter2 {RANDOM_KEY}", "metrics_token": "hunter2hunter2"}
+    config = made_of({"store": store, "session_store": store, **secrets})
     for shown in (repr(config), str(config), repr([config])):
         assert "hunter2" not in shown
         assert RANDOM_KEY not in shown
@@ -403,19 +405,34 @@ def test_no_secret_is_shown(store: str) -> None:
 def test_whatever_weakens_says_so_and_is_not_the_default() -> None:
     """Nobody sets it without noticing."""
     assert load({}).weakened == ()
-    assert settings_page.unsafe_names() == ["unsafe_cheapest"]
-    assert made_of({"password_profile": "unsafe_cheapest"}).weakened == ("password_profile=unsafe_cheapest",)
+    assert settings_page.unsafe_names() == ["unsafe_feed_silence", "unsafe_cheapest"]
+    weak = made_of({"password_profile": "unsafe_cheapest", "unsafe_feed_silence": "a demo"})
+    assert weak.weakened == ("password_profile=unsafe_cheapest", "unsafe_feed_silence='a demo'")
 
 
-@pytest.mark.parametrize(("profile", "warned"), [("unsafe_cheapest", True), ("owasp", False)])
+def test_silence_is_borne_for_ever_only_where_somebody_says_why() -> None:
+    """An empty reason is none."""
+    assert made_of({"feed_max_silence_s": 7}).max_silence_s == 7
+    assert made_of({"feed_max_silence_s": 7, "unsafe_feed_silence": " "}).max_silence_s == 7
+    assert made_of({"feed_max_silence_s": 7, "unsafe_feed_silence": "a demo"}).max_silence_s == math.inf
+
+
+WEAK = [
+    ({"password_profile": "unsafe_cheapest"}, ["password_profile=unsafe_cheapest weakens"]),
+    ({"unsafe_feed_silence": "a demo"}, ["unsafe_feed_silence='a demo' weakens"]),
+    ({}, []),
+]
+
+
+@pytest.mark.parametrize(("settings", "warned"), WEAK)
 async def test_every_start_warns_of_what_weakens(
-    profile: str, caplog: pytest.LogCaptureFixture, *, warned: bool
+    settings: dict[str, Any], warned: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """At a level that is logged by default, by name."""
     with caplog.at_level(logging.WARNING, "propylon"):
-        async with Propylon(store="memory://", password_profile=profile):
+        async with Propylon(store="memory://", **settings):
             pass
-    assert any("password_profile=unsafe_cheapest weakens" in record.message for record in caplog.records) is warned
+    assert [record.message.partition(" this service")[0] for record in caplog.records] == warned
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

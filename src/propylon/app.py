@@ -28,6 +28,7 @@ from propylon.flows.key_check import agree_on_keys
 from propylon.flows.renew import Renew
 from propylon.flows.server_mode import ServerMode
 from propylon.flows.session_data import AtHome
+from propylon.flows.session_place import agree_on_place
 from propylon.flows.sign_in import SignIn
 from propylon.flows.sign_out import SignOut
 from propylon.flows.signing import SigningKeys
@@ -307,10 +308,13 @@ class Propylon:
 
     async def _open(self) -> None:
         for weakness in self.config.weakened:
-            logger.warning("%s weakens this service; it is for tests alone", weakness)
-        store = make_store(self.config.store)
+            logger.warning("%s weakens this service: remove it, unless somebody knows why it is there", weakness)
+        config = self.config
+        elsewhere = config.session_store not in ("", config.store)
+        store = make_store(config.store, config.session_store, max_silence_s=config.max_silence_s)
         await store.open()
         try:
+            await agree_on_place(store, elsewhere=elsewhere, said=bool(config.session_store))
             ring = await agree_on_keys(store, self._load_ring)
             runtime = Runtime(self.config, store, ring, self._clock, self._workers)
             await runtime.keys.ready()

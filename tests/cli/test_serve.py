@@ -232,11 +232,23 @@ def test_memory_with_several_workers_is_refused(program: Run) -> None:
     assert "--workers" in ran.err
 
 
-def test_sessions_in_another_store_are_refused(program: Run) -> None:
-    """This version has one; taking the setting in silence would keep sessions where nobody expects them."""
-    ran = program("serve", "--session-store", "redis://localhost", "--port", str(free_port()))
+APART = [
+    (("--store", "redis://:hunter2@localhost"), ("PROPYLON_STORE", "PROPYLON_SESSION_STORE")),
+    (("--session-store", "sqlite:///other.db"), ("PROPYLON_SESSION_STORE",)),
+    (("--store", "memory://", "--session-store", "redis://:hunter2@localhost"), ("PROPYLON_STORE=memory://",)),
+]
+
+
+@pytest.mark.parametrize(("stores", "named"), APART)
+def test_stores_that_do_not_go_together_are_refused(
+    program: Run, stores: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    """One sentence names what to change; no password is repeated, and nothing is made."""
+    ran = program("serve", *stores, "--port", str(free_port()))
     assert (ran.status, ran.out) == (1, "")
-    assert "SESSION_STORE" in ran.err.upper().replace("-", "_")
+    assert all(name in ran.err for name in named)
+    assert "hunter2" not in ran.err
+    assert not Path("propylon.db").exists()
 
 
 def test_a_password_is_no_option_of_serve_either(program: Run) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from propylon.errors import SetupError
-from propylon.stores import is_shared, make_store, sqlite_path
+from propylon.stores import bring_up_to_date, check_urls, inspect, is_shared, make_store, sqlite_path
 from propylon.stores.memory import MAX_UNREAD, MemoryStore
 from propylon.stores.sqlite import SqliteStore
+from propylon.stores.urls import account_kind
 from propylon.testing import CountingStore, a_user
 
 
@@ -59,12 +62,58 @@ def test_an_unknown_store_is_refused_without_repeating_secrets(url: str) -> None
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["redis://:hunter2@host", "rediss://:hunter2@host/1", "valkey://hunter2"])
-def test_accounts_are_never_kept_in_redis(url: str) -> None:
+REDIS = [
+    "redis://:hunter2@host",
+    "rediss://:hunter2@host/1",
+    "unix://:hunter2@/run/redis.sock",
+    "redis+sentinel://:hunter2@a:26379,b/main",
+    "redis+cluster://:hunter2@a:6379",
+]
+
+
+@pytest.mark.parametrize("url", [*REDIS, "valkey://:hunter2@host"])
+@pytest.mark.parametrize("ask", [make_store, inspect, bring_up_to_date, account_kind])
+def test_accounts_are_never_kept_in_redis(ask: Callable[[str], object], url: str) -> None:
     """The sentence names both settings, since it was the other one that was meant."""
     with pytest.raises(SetupError, match=r"PROPYLON_STORE .*PROPYLON_SESSION_STORE") as caught:
-        make_store(url)
+        ask(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", REDIS)
+def test_accounts_and_sessions_may_be_kept_in_two_stores(url: str) -> None:
+    """Sessions in Redis or Valkey, beside a file or a PostgreSQL database."""
+    check_urls("sqlite:///x.db", url)
+    check_urls("postgresql://host/x", url)
+
+
+@pytest.mark.parametrize("url", ["memory://", "sqlite:///x.db", "postgresql://u:hunter2@host/x"])
+def test_sessions_are_with_the_accounts_where_nothing_else_is_said(url: str) -> None:
+    """Nothing, or the same again."""
+    check_urls(url, "")
+    check_urls(url, url)
+
+
+APART = [
+    ("sqlite:///x.db", "memory://", "PROPYLON_SESSION_STORE takes sessions to Redis"),
+    ("sqlite:///x.db", "sqlite:///y.db", "PROPYLON_SESSION_STORE takes sessions to Redis"),
+    ("sqlite:///x.db", "postgresql://u:hunter2@host/x", "PROPYLON_SESSION_STORE takes sessions to Redis"),
+    ("sqlite:///x.db", "valkey://:hunter2@host", "PROPYLON_SESSION_STORE takes sessions to Redis"),
+    ("sqlite:///x.db", "hunter2", "PROPYLON_SESSION_STORE takes sessions to Redis"),
+    ("memory://", "redis://:hunter2@host", "PROPYLON_STORE=memory:// forgets the accounts"),
+    ("redis://:hunter2@host", "redis://:hunter2@host", "Accounts are never kept in Redis"),
+    ("redis://:hunter2@host", "", "Accounts are never kept in Redis"),
+    ("mysql://hunter2", "redis://:hunter2@host", "PROPYLON_STORE names a kind of store that does not exist"),
+]
+
+
+@pytest.mark.parametrize(("store", "session_store", "said"), APART)
+def test_two_stores_that_do_not_go_together_are_refused(store: str, session_store: str, said: str) -> None:
+    """One sentence says what to change, and repeats no password."""
+    for ask in (check_urls, make_store):
+        with pytest.raises(SetupError, match=f"^{re.escape(said)}") as caught:
+            ask(store, session_store)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_only_memory_belongs_to_one_process() -> None:

@@ -14,6 +14,7 @@ from propylon.cli.texts import text, wrapped
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_HELP_CELLS = 100
+_SESSION_STORE = "propylon.session_store"
 
 
 class Command(click.Command):
@@ -92,12 +93,31 @@ def option(*names: str, help_key: str, **attributes: Any) -> Callable[[F], F]:
 
 
 def store_options(command: F) -> F:
-    """Declare ``--store``, ``--public-url`` and ``--json``."""
+    """Declare ``--store``, ``--session-store``, ``--public-url`` and ``--json``."""
     for declare in (json_option, public_url_option, store_option):
         command = declare(command)
     return command
 
 
-store_option = option("--store", help_key="store", metavar="URL")
+def store_option(command: F) -> F:
+    """Declare ``--store`` and ``--session-store``; what the second says is found by `session_store_said`."""
+    keep = option(
+        "--session-store", help_key="session_store", metavar="URL", expose_value=False, callback=_note_session_store
+    )
+    return option("--store", help_key="store", metavar="URL")(keep(command))
+
+
+def session_store_said() -> str | None:
+    """Return what ``--session-store`` says to the command that runs, or None."""
+    ctx = click.get_current_context(silent=True)
+    said: str | None = ctx.meta.get(_SESSION_STORE) if ctx is not None else None
+    return said
+
+
+def _note_session_store(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+    # Not a parameter of each command: none of them does anything with it but open the stores.
+    ctx.meta[_SESSION_STORE] = value
+
+
 public_url_option = option("--public-url", help_key="public_url", metavar="URL")
 json_option = option("--json", "as_json", help_key="json", is_flag=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from propylon import config as settings
+from propylon.cli.command import session_store_said
 from propylon.cli.output import note
 from propylon.cli.texts import text
 from propylon.config import Config
@@ -21,7 +22,8 @@ T = TypeVar("T")
 
 def configured(store: str | None, public_url: str | None) -> Config:
     """Return the settings, those of the command line winning."""
-    return settings.load(overrides={"store": store, "public_url": public_url})
+    said = {"store": store, "session_store": session_store_said(), "public_url": public_url}
+    return settings.load(overrides=said)
 
 
 def with_store(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:

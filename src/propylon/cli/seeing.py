@@ -17,7 +17,7 @@ from propylon.errors import SetupError
 from propylon.flows.key_check import belongs
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
-from propylon.stores import inspect, is_shared, migrations_of, sqlite_path
+from propylon.stores import check_urls, inspect, is_shared, migrations_of, sqlite_path
 from propylon.stores.inspection import Inspection
 from propylon.stores.migrations import missing_of
 
@@ -28,8 +28,9 @@ def look(config: Config) -> Seen:
     """Look at everything that the checks are about.
 
     Raises:
-        SetupError: the settings name a kind of store that does not exist.
+        SetupError: the settings name a kind of store that does not exist, or two that do not go together.
     """
+    check_urls(config.store, config.session_store)
     store = inspect(config.store)
     database = sqlite_path(config.store)
     key, key_trouble = _key(config, store)
@@ -37,7 +38,7 @@ def look(config: Config) -> Seen:
     return Seen(
         now=SystemClock().now(),
         strangers=tuple(settings.unknown_variables()),
-        store_name=str(database) if database is not None else config.store,
+        store_name=str(database) if database is not None else settings.without_password(config.store),
         in_memory=not is_shared(config.store),
         store=store,
         place_writable=database is None or os.access(database.resolve().parent, os.W_OK | os.X_OK),

@@ -18,6 +18,7 @@ import msgspec
 from propylon import config as settings
 from propylon.cli.command import Command, option, public_url_option, store_option
 from propylon.cli.logs import log_settings
+from propylon.cli.opening import configured
 from propylon.cli.output import note, print_line
 from propylon.cli.texts import text
 from propylon.config import Config
@@ -54,13 +55,10 @@ class Address(msgspec.Struct, frozen=True):
     metavar="N",
 )
 @store_option
-@option("--session-store", help_key="session_store", envvar="PROPYLON_SESSION_STORE", metavar="URL")
 @public_url_option
-def serve(
-    *, host: str, port: int, workers: int, store: str | None, session_store: str | None, public_url: str | None
-) -> None:
+def serve(*, host: str, port: int, workers: int, store: str | None, public_url: str | None) -> None:
     """Serve until told to stop."""
-    config = _configured(port, store, session_store, public_url)
+    config = _configured(port, store, public_url)
     _check(config, workers)
     address = _free_address(host, port)
     _warn_of_strangers()
@@ -72,10 +70,10 @@ def serve(
     print_line(text("serve.stopped"))
 
 
-def _configured(port: int, store: str | None, session_store: str | None, public_url: str | None) -> Config:
+def _configured(port: int, store: str | None, public_url: str | None) -> Config:
     if public_url is None and not settings.is_set("public_url"):
         public_url = f"http://localhost:{port}"
-    return settings.load(overrides={"store": store, "session_store": session_store, "public_url": public_url})
+    return configured(store, public_url)
 
 
 def _check(config: Config, workers: int) -> None:

@@ -7,6 +7,7 @@ stops the start with one sentence that says what to change.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "made_of",
     "unknown_variables",
+    "without_password",
 ]
 
 SignUp = Literal["open", "verified", "closed"]
@@ -49,6 +51,7 @@ DAY_S = 86_400
 MAX_ABSOLUTE_TTL_S = 400 * DAY_S
 MAX_AUDIENCE_CHARS = 255
 MAX_SITE_NAME_CHARS = 100
+MAX_REASON_CHARS = 200
 
 
 class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     activity_interval_s: int = 60
     signing_key_ttl_s: int = 30 * DAY_S
     feed_max_silence_s: int = 5
+    unsafe_feed_silence: str = ""
     session_limit: SessionLimits = SessionLimits()
     roles: dict[str, tuple[str, ...]] = {}
     origins: tuple[str, ...] = ()
@@ -90,7 +94,9 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Show where this set-up lives; some settings are secrets."""
-        return [("public_url", self.public_url), ("store", _without_password(self.store))]
+        stores = (self.store, self.session_store) if self.session_store else (self.store,)
+        names = ("store", "session_store")
+        return [("public_url", self.public_url), *zip(names, map(without_password, stores), strict=False)]
 
     @property
     def issuer(self) -> str:
@@ -113,6 +119,11 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
             # A session that may idle for only a few seconds must be touched more often than that.
             activity_interval_s=min(self.activity_interval_s, self.idle_ttl_s // 4),
         )
+
+    @property
+    def max_silence_s(self) -> float:
+        """For how long a process that hears nothing of revocations believes what it remembers."""
+        return math.inf if self.unsafe_feed_silence else self.feed_max_silence_s
 
     @property
     def secure(self) -> bool:
@@ -138,8 +149,12 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weakened(self) -> tuple[str, ...]:
         """What somebody weakened on purpose, as ``setting=value``; every start warns of each."""
-        profile = self.password_profile
-        return (f"password_profile={profile}",) if profile.startswith(UNSAFE) else ()
+        profile, silence = self.password_profile, self.unsafe_feed_silence
+        weakened = (
+            (f"password_profile={profile}", profile.startswith(UNSAFE)),
+            (f"unsafe_feed_silence={silence!r}", bool(silence)),
+        )
+        return tuple(setting for setting, is_weak in weakened if is_weak)
 
 
 def load(
@@ -269,11 +284,6 @@ def _check_together(config: Config) -> None:
         )
     if config.sign_up == "verified":
         raise SetupError("PROPYLON_SIGN_UP=verified needs mail, which this version cannot send: choose open or closed.")
-    if config.session_store not in ("", config.store):
-        raise SetupError(
-            "PROPYLON_SESSION_STORE differs from PROPYLON_STORE, and this version keeps accounts and sessions in one"
-            " store: leave it out, or give both the same URL."
-        )
     for name in ("idle_ttl_s", "access_ttl_s"):
         if (life_s := getattr(config, name)) > config.absolute_ttl_s:
             raise SetupError(
@@ -282,8 +292,8 @@ def _check_together(config: Config) -> None:
             )
 
 
-def _without_password(url: str) -> str:
-    """Leave out all that may be secret: what stands before an ``@``, and options."""
+def without_password(url: str) -> str:
+    """Return a store's URL as it may be shown: without what stands before an ``@``, and without options."""
     kind, separator, rest = url.partition("://")
     _, at, place = rest.partition("?")[0].rpartition("@")
     return f"{kind}{separator}{'***@' if at else ''}{place}"
@@ -291,8 +301,10 @@ def _without_password(url: str) -> str:
 
 SETTINGS: Mapping[str, Setting] = {
     "public_url": Setting(values.url, "`https://`"),
-    "store": Setting(values.text, "`memory://`, `sqlite:///`"),
-    "session_store": Setting(values.text, "`memory://`, `sqlite:///`"),
+    "store": Setting(values.text, "`memory://`, `sqlite:///`, `postgresql://`"),
+    "session_store": Setting(
+        values.text, "`redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`"
+    ),
     "key": Setting(values.key_ring, secret=True),
     "key_file": Setting(values.text),
     "mode": choice(*MODES),
@@ -306,6 +318,7 @@ SETTINGS: Mapping[str, Setting] = {
     "activity_interval_s": seconds(1, 3_600),
     "signing_key_ttl_s": seconds(3_600, 3_650 * DAY_S),
     "feed_max_silence_s": seconds(1, 300),
+    "unsafe_feed_silence": values.label(MAX_REASON_CHARS),
     "session_limit": Setting(values.session_limit, f"1 - {values.MAX_SESSIONS}"),
     "session_limit_policy": choice("evict_oldest", "refuse_newest"),
     "roles": Setting(values.roles),

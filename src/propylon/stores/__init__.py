@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from propylon.errors import SetupError
-from propylon.ports import Store
+from propylon.ports import AccountStore, SessionStore, Store
+from propylon.stores.urls import account_kind, check_urls, is_postgres, is_shared, sqlite_path
 
 if TYPE_CHECKING:
     from propylon.stores.inspection import Inspection
@@ -16,50 +16,76 @@ if TYPE_CHECKING:
     from propylon.stores.postgres import PostgresStore
 
 __all__ = [
+    "account_store",
     "bring_up_to_date",
+    "check_urls",
     "inspect",
     "is_postgres",
     "is_shared",
     "make_store",
     "migrations_of",
     "postgres_store",
+    "session_store",
     "sqlite_path",
 ]
 
-MEMORY_URL = "memory://"
-SQLITE_PREFIX = "sqlite:///"
-POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 # The feed's heartbeat comes twice a second; a process that heard nothing for this long asks before it believes.
 MAX_SILENCE_S = 5.0
 
 
-def make_store(url: str) -> Store:
-    """Return the store that ``url`` names, not opened yet.
+def make_store(url: str, session_url: str = "", *, max_silence_s: float = MAX_SILENCE_S) -> Store:
+    """Return the store that ``url`` names, or the two that keep accounts and sessions as one; not opened yet.
 
     Args:
         url: ``memory://``, ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or
             ``postgresql://user:password@host:5432/database``.
+        session_url: where sessions, feed and failures are kept; empty, or the same again: with the accounts.
+        max_silence_s: how long the feed of a store across a network may be silent before it refuses to answer.
 
     Raises:
-        SetupError: there is no such kind of store, or no file is named.
+        SetupError: there is no such kind of store, no file is named, or the two do not go together.
     """
+    check_urls(url, session_url)
+    if session_url not in ("", url):
+        from propylon.stores.split import SplitStore  # noqa: PLC0415 - only what is used, here and below
+
+        return SplitStore(account_store(url), session_store(session_url, max_silence_s=max_silence_s))
+    if account_kind(url) == "postgres":
+        return postgres_store(url, max_silence_s=max_silence_s)
     path = sqlite_path(url)
     if path is not None:
-        from propylon.stores.sqlite import SqliteStore  # noqa: PLC0415 - only the driver that is used
+        from propylon.stores.sqlite import SqliteStore  # noqa: PLC0415
 
         return SqliteStore(path)
-    if is_postgres(url):
-        return postgres_store(url)
-    if url != MEMORY_URL:
-        raise SetupError(_unknown(url))
-    from propylon.stores.memory import MemoryStore  # noqa: PLC0415 - likewise
+    from propylon.stores.memory import MemoryStore  # noqa: PLC0415
 
     return MemoryStore()
 
 
-def is_postgres(url: str) -> bool:
-    """Return whether the URL names a PostgreSQL database, in either of the spellings that its own tools know."""
-    return url.startswith(POSTGRES_PREFIXES)
+def account_store(url: str) -> AccountStore:
+    """Return the store that ``url`` names, for accounts whose sessions are kept elsewhere; not opened yet.
+
+    Raises:
+        SetupError: there is no such kind of store for accounts, or no file is named.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        return postgres_store(url, sessions_elsewhere=True)
+    from propylon.stores.sqlite import SqliteStore  # noqa: PLC0415
+
+    return SqliteStore(path, sessions_elsewhere=True)
+
+
+def session_store(url: str, *, max_silence_s: float = MAX_SILENCE_S) -> SessionStore:
+    """Return the Redis or Valkey that ``url`` names, for sessions alone; not opened yet.
+
+    Raises:
+        SetupError: the URL names none, or the driver is not installed.
+    """
+    with _driver("A Redis store", "redis"):
+        from propylon.stores.redis import RedisStore  # noqa: PLC0415
+
+    return RedisStore(url, max_silence_s=max_silence_s)
 
 
 def postgres_store(
@@ -70,8 +96,8 @@ def postgres_store(
     Raises:
         SetupError: the URL names no database, or the driver is not installed.
     """
-    with _postgres_driver():
-        from propylon.stores.postgres import PostgresStore  # noqa: PLC0415 - only the driver that is used
+    with _driver("A PostgreSQL store", "postgres"):
+        from propylon.stores.postgres import PostgresStore  # noqa: PLC0415
 
     return PostgresStore(url, sessions_elsewhere=sessions_elsewhere, max_silence_s=max_silence_s)
 
@@ -83,41 +109,21 @@ def migrations_of(url: str) -> tuple[Migration, ...]:
     return released("postgres" if is_postgres(url) else "sqlite")
 
 
-def is_shared(url: str) -> bool:
-    """Return whether several processes may keep their sessions in this store together."""
-    return url != MEMORY_URL
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite store, or None when ``url`` names another kind.
-
-    Raises:
-        SetupError: it is SQLite's, and names no file.
-    """
-    if not url.startswith("sqlite:"):
-        return None
-    name = url.removeprefix(SQLITE_PREFIX)
-    if name == url or not Path(name).name or name.startswith((":", "file:")) or "?" in name:
-        raise SetupError("An SQLite store is written sqlite:///relative.db or sqlite:////absolute.db, without options.")
-    return Path(name)
-
-
 def bring_up_to_date(url: str) -> list[Migration]:
     """Apply the migrations that the store still lacks, making it first where there is none; return them.
 
     Raises:
         SetupError: there is no such kind of store, it cannot be used, or it is of a newer Propylon.
     """
-    if is_postgres(url):
-        with _postgres_driver():
-            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415 - only the driver that is used
+    if account_kind(url) == "postgres":
+        with _driver("A PostgreSQL store", "postgres"):
+            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415
 
         return of_postgres.bring_up_to_date(url)
     path = sqlite_path(url)
     if path is None:
-        make_store(url)  # raises for an unknown kind; one in memory has no schema
-        return []
-    from propylon.stores.sqlite import schema  # noqa: PLC0415 - only the driver that is used
+        return []  # one in memory has no schema
+    from propylon.stores.sqlite import schema  # noqa: PLC0415
 
     return schema.bring_up_to_date(path)
 
@@ -128,42 +134,25 @@ def inspect(url: str) -> Inspection:
     Raises:
         SetupError: there is no such kind of store.
     """
-    if is_postgres(url):
-        with _postgres_driver():
-            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415 - only the driver that is used
+    if account_kind(url) == "postgres":
+        with _driver("A PostgreSQL store", "postgres"):
+            from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415
 
         return of_postgres.inspect(url)
     path = sqlite_path(url)
     if path is None:
-        make_store(url)
-        from propylon.stores.inspection import Inspection  # noqa: PLC0415 - as for the drivers
+        from propylon.stores.inspection import Inspection  # noqa: PLC0415
 
         return Inspection(exists=False)
-    from propylon.stores.sqlite import schema  # noqa: PLC0415 - only the driver that is used
+    from propylon.stores.sqlite import schema  # noqa: PLC0415
 
     return schema.inspect(path)
 
 
 @contextmanager
-def _postgres_driver() -> Iterator[None]:
+def _driver(store: str, extra: str) -> Iterator[None]:
     """Say which extra is missing, where the driver is."""
     try:
         yield
     except ModuleNotFoundError as missing:
-        raise SetupError(
-            f"A PostgreSQL store needs the package {missing.name!r}: install propylon[postgres]."
-        ) from missing
-
-
-def _unknown(url: str) -> str:
-    # Only the scheme is repeated: what follows may hold a password.
-    scheme = url.partition(":")[0][:20]
-    if scheme in ("redis", "rediss", "valkey"):
-        return (
-            "Accounts are never kept in Redis: give PROPYLON_STORE an SQLite file such as sqlite:///propylon.db, and"
-            " leave PROPYLON_SESSION_STORE out, since this version keeps sessions there too."
-        )
-    return (
-        f"PROPYLON_STORE names a kind of store that does not exist, {scheme!r}: give memory://,"
-        " sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:5432/database."
-    )
+        raise SetupError(f"{store} needs the package {missing.name!r}: install propylon[{extra}].") from missing
