@@ -1,0 +1,226 @@
+"""What is asked of the servers: values found together, scripts, and proof that a replica has it too."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, Final, NamedTuple, TypeVar
+
+from redis.asyncio.cluster import PipelineCommand
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+
+from propylon.errors import SetupError, StoreUnavailable
+from propylon.stores.coalescing import Coalescer
+from propylon.stores.redis.layout import BEAT, EVERYTHING, FEEDS, shard_of
+from propylon.stores.redis.place import MAX_UNDER_WAY, Client, Place, connect
+
+T = TypeVar("T")
+
+# A command is given up after this time, whatever the servers do. Who has to wait for the one before hears after two.
+CALL_TIMEOUT_S = 1.0
+
+# A replica that has not received a write by then is not going to before the caller gives up.
+CONFIRM_TIMEOUT_MS = 900
+
+# So often a verb decides anew because somebody else was first. Each time at least one of them wins, so this many in
+# a row take more callers than a server has room for.
+MAX_TRIES = 200
+LONGEST_PAUSE_S = 0.02
+
+SCAN_AT_ONCE = 500
+
+
+class Script(NamedTuple):
+    """A program that runs inside the server, as one step."""
+
+    text: bytes
+    digest: str
+
+
+def _script(name: str, *libraries: str) -> Script:
+    here = resources.files(__package__)
+    text = b"\n".join(here.joinpath(f"{part}.lua").read_bytes() for part in (*libraries, name))
+    return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
+
+
+SWAP: Final = _script("swap", "feed")
+HEAR: Final = _script("hear", "feed")
+LOOK: Final = _script("look")
+DROP: Final = _script("drop")
+FAIL: Final = _script("fail")
+
+
+class Overtaken(Exception):
+    """A value is not what was decided by any more: look again and decide anew."""
+
+
+class Database:
+    """The servers. One object serves one event loop."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._client: Client | None = None
+        # In a cluster all of one question must lie in one slot, elsewhere everything does.
+        groups = len(FEEDS) if place.kind == "cluster" else 1
+        self._found = [Coalescer(self._mget) for _ in range(groups)]
+        self._confirmed = Coalescer(self._confirm)
+        self._turns = asyncio.Semaphore(MAX_UNDER_WAY)
+
+    async def open(self) -> None:
+        """Connect, and prove that the servers can be written to."""
+        self._client = connect(self._place)
+        try:
+            await self.ping()
+        except StoreUnavailable as error:
+            await self.close()
+            raise SetupError(_why_not(self._place, error)) from None
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def ping(self) -> None:
+        """Prove that the store can be written to."""
+        await self.command("SET", BEAT[0], b"1")
+        if self._place.replicas:
+            await self._confirm_one(0)
+
+    async def find(self, key: bytes) -> bytes | None:
+        """Return a value; all that are asked for in one turn of the loop are one question."""
+        group = shard_of(key) if len(self._found) > 1 else 0
+        return await self._found[group].find(key)
+
+    async def command(self, *words: Any) -> Any:
+        """Send one command."""
+        async with self._at_server() as commands:
+            return await commands.execute_command(*words)
+
+    async def run(self, script: Script, keys: Sequence[bytes], *values: Any) -> Any:
+        """Run a script, which the server is given where it does not know it (any more)."""
+        try:
+            return await self.command("EVALSHA", script.digest, len(keys), *keys, *values)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return await self.command("EVAL", script.text, len(keys), *keys, *values)
+
+    async def wait_for(self, feed: bytes, after: str, wait_ms: int) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
+        """Return what comes after an entry of a feed, waiting for it. It has a connection for itself meanwhile."""
+        async with self._at_server(turn=False) as commands:
+            answer = await commands.execute_command("XREAD", "BLOCK", wait_ms, "STREAMS", feed, after)
+        return answer[0][1] if answer else ()
+
+    async def each_key(self, cursors: dict[str, int]) -> AsyncIterator[list[bytes]]:
+        """Return all keys, some hundred at once, from where ``cursors`` say (of each master, none at its end) on."""
+        for name, where in await self._masters():
+            while (cursor := cursors.get(name, 0)) >= 0:
+                async with self._at_server() as commands:
+                    words = ("SCAN", cursor, "MATCH", EVERYTHING, "COUNT", SCAN_AT_ONCE)
+                    next_cursor, keys = await commands.execute_command(*words, **where)
+                cursors[name] = int(next_cursor) or -1
+                yield list(keys)
+
+    async def values(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the values of many keys."""
+        groups: dict[int, list[bytes]] = defaultdict(list)
+        for key in keys:
+            groups[shard_of(key) if len(self._found) > 1 else 0].append(key)
+        found = await asyncio.gather(*(self._mget(group) for group in groups.values()))
+        return {key: value for some in found for key, value in some.items()}
+
+    async def _safe(self, shard: int) -> None:
+        """Return once as many replicas as it takes have everything that was written until now.
+
+        An acknowledged write then survives the loss of its master; and a master that was cut off, while another took
+        over, acknowledges nothing.
+        """
+        if self._place.replicas:
+            await self._confirmed.find(shard)
+
+    async def _confirm(self, shards: Sequence[int]) -> Mapping[int, bool]:
+        await asyncio.gather(*(self._confirm_one(shard) for shard in shards))
+        return {}
+
+    async def _confirm_one(self, shard: int) -> None:
+        # Replication keeps the order, so whoever has this write has all before it, whichever connection they came by.
+        beat = ("SET", BEAT[shard], b"1")
+        wait = ("WAIT", self._place.replicas, CONFIRM_TIMEOUT_MS)
+        async with self._at_server() as commands:
+            if self._place.kind == "cluster":
+                node = commands.get_node_from_key(BEAT[shard])
+                both = [PipelineCommand(number, *words) for number, words in enumerate((beat, wait))]
+                await node.execute_pipeline(both)
+                answers = [command.result for command in both]
+            else:
+                pipeline = commands.pipeline(transaction=False)
+                answers = await pipeline.execute_command(*beat).execute_command(*wait).execute()
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        have_it: Any = answers[1]
+        if have_it < self._place.replicas:
+            raise StoreUnavailable("store_unavailable", replicas=have_it)
+
+    async def _mget(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        values = await self.command("MGET", *keys)
+        return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+    async def _masters(self) -> list[tuple[str, dict[str, Any]]]:
+        if self._place.kind != "cluster":
+            return [("", {})]
+        async with self._at_server() as commands:
+            await commands.initialize()
+            return [(node.name, {"target_nodes": node}) for node in commands.get_primaries()]
+
+    @asynccontextmanager
+    async def _at_server(self, *, turn: bool = True) -> AsyncIterator[Any]:
+        """Wait for a turn, bound the time, and say ``StoreUnavailable`` for whatever goes wrong."""
+        if self._client is None:
+            raise StoreUnavailable
+        commands = self._client.commands
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                if not turn:
+                    yield commands
+                    return
+                async with self._turns:
+                    yield commands
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable from error
+
+
+async def decided(step: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``step`` decides, again from the look on whenever somebody else was first."""
+    for pause_s in _pauses():
+        try:
+            return await step()
+        except Overtaken:
+            await asyncio.sleep(pause_s)
+    raise StoreUnavailable
+
+
+def _pauses() -> Iterator[float]:
+    for tries in range(MAX_TRIES):
+        yield random.uniform(0, min(LONGEST_PAUSE_S, 0.0005 * 2 ** min(tries, 10)))  # noqa: S311 - no secret
+
+
+def _why_not(place: Place, error: StoreUnavailable) -> str:
+    cause = error.__cause__
+    words = str(cause)
+    if isinstance(cause, AuthenticationError) or "NOAUTH" in words or "WRONGPASS" in words:
+        return f"Redis at {place} refuses the name or the password in PROPYLON_SESSION_STORE."
+    if "replicas" in error.facts or "NOREPLICAS" in words:
+        return (
+            f"Redis at {place} has fewer than {place.replicas} replicas that follow: start them, or give the number"
+            " that must have a write before it is acknowledged, as in ?replicas=0."
+        )
+    if isinstance(cause, OSError | TimeoutError) or type(cause).__name__ in ("ConnectionError", "TimeoutError"):
+        return f"No Redis server answers at {place}: start it, or correct PROPYLON_SESSION_STORE."
+    return f"Redis at {place} cannot be used: {words or 'it does not answer'}."
