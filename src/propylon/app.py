@@ -154,7 +154,9 @@ class Runtime:
     async def tend(self) -> None:
         """Do the housekeeping of one round."""
         await self.gate.listen()
-        self.gate.forget_stale()
+        # After "sign everybody out" there is much to forget, and requests go first.
+        while self.gate.forget_stale():  # noqa: ASYNC110 - nothing is waited for
+            await asyncio.sleep(0)
         await self.store.purge(self.clock.now(), keep_ended_s=KEEP_ENDED_S)
         await self.keys.rotate_if_older(self.config.signing_key_ttl_s)
 

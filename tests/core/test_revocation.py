@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from propylon.core.revocation import FeedEntry, RevokedSessions
+from propylon.core.revocation import SHRINK_ABOVE, FeedEntry, RevokedSessions
 from propylon.testing import NOW
 
 KEEP_S = 100
@@ -55,6 +58,48 @@ def test_hearing_it_again_does_not_keep_it_for_longer() -> None:
     revoked = holding(ending("a"))
     revoked.add(ending("a"), KEEP_S - 1.0)
     assert revoked.forget_expired(KEEP_S) == 1
+
+
+def test_an_entry_takes_little_memory() -> None:
+    """At most 120 bytes, so that a million who are signed out at once fit in any process."""
+    count = 100_000
+    entries = [ending(f"{number:022}", ("signed_out", "evicted")[number % 2]) for number in range(count)]
+    tracemalloc.start()
+    try:
+        revoked = RevokedSessions(KEEP_S)
+        for number, entry in enumerate(entries):
+            revoked.add(entry, number / 1_000)
+        taken_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(revoked) == count
+    assert taken_bytes / count <= 120
+
+
+def test_much_is_forgotten_in_steps_and_the_memory_comes_back() -> None:
+    """No step keeps requests waiting for long; what is left is still known."""
+    revoked = holding(*(ending(f"old-{number}") for number in range(SHRINK_ABOVE + 5)))
+    full_bytes = sys.getsizeof(revoked._held)
+    revoked.add(ending("young"), 50.0)
+    steps = [revoked.forget_expired(KEEP_S, at_most=SHRINK_ABOVE) for _ in range(3)]
+    assert steps == [SHRINK_ABOVE, 5, 0]
+    assert (len(revoked), revoked.reason("young")) == (1, "signed_out")
+    assert sys.getsizeof(revoked._held) < full_bytes / 100
+
+
+def test_an_ending_is_held_for_a_whole_token_life_and_at_most_a_second_more() -> None:
+    """Endings of one second share one value, which is rounded up."""
+    revoked = holding(ending("a"), heard_at=7.25)
+    assert revoked.forget_expired(7.25 + KEEP_S) == 0
+    assert revoked.forget_expired(8.0 + KEEP_S) == 1
+
+
+@pytest.mark.parametrize("session_id", ["\ud800", "장바구니", "\x00"])
+def test_any_text_may_be_an_id(session_id: str) -> None:
+    """It is found again, and nothing breaks."""
+    revoked = holding(ending(session_id, "evicted"))
+    assert revoked.reason(session_id) == "evicted"
+    assert [revoked.find(key) for key in revoked.ids()] == [("evicted", KEEP_S)]
 
 
 ENDINGS = st.lists(

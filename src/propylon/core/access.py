@@ -61,13 +61,13 @@ class AccessTokens:
         """How many ended sessions are held."""
         return len(self._revoked)
 
-    def ended(self) -> tuple[str, ...]:
-        """Return the ids of the ended sessions that are held now."""
+    def ended(self) -> tuple[bytes, ...]:
+        """Return the ids of the ended sessions that are held now, in UTF-8."""
         return self._revoked.ids()
 
-    def ending(self, session_id: str) -> tuple[str, float] | None:
-        """Return why a session ended and until which monotonic second that is held, or None."""
-        return self._revoked.find(session_id)
+    def ending(self, key: bytes) -> tuple[str, float] | None:
+        """Return why one of the ``ended`` sessions ended and until which monotonic second it is held, or None."""
+        return self._revoked.find(key)
 
     def recall(self, token: str, monotonic: float) -> Principal | None:
         """Return the principal of a token that was admitted and need not be verified anew."""
@@ -107,10 +107,10 @@ class AccessTokens:
             # where entries were dropped unread, it may have been any user.
             self._remembered.forget_all()
 
-    def forget_stale(self, monotonic: float) -> None:
-        """Give memory back; for upkeep."""
+    def forget_stale(self, monotonic: float) -> bool:
+        """Give memory back, in steps; for upkeep. Return whether there may be more."""
         self._remembered.forget_stale(monotonic)
-        self._revoked.forget_expired(monotonic)
+        return self._revoked.forget_expired(monotonic) > 0
 
     def granted(self, roles: Collection[str]) -> frozenset[str]:
         """Return the permissions that roles grant."""

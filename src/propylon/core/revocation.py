@@ -6,10 +6,14 @@ theirs are still alive. The order comes from the store's positions, never from c
 
 from __future__ import annotations
 
-from itertools import takewhile
-from typing import Literal
+import math
+from itertools import islice, takewhile
+from typing import Literal, NamedTuple
 
 import msgspec
+
+# A dict of fewer entries is not worth making anew.
+SHRINK_ABOVE = 10_000
 
 FeedSubject = Literal["session_ended", "session_changed", "user_changed", "keys_changed", "mode_changed"]
 
@@ -36,42 +40,67 @@ class FeedEntry(msgspec.Struct, frozen=True):
     announced_ms: int = 0
 
 
+class _Held(NamedTuple):
+    """Why sessions ended, and until which monotonic second that is held: one value for all of the same second."""
+
+    reason: str
+    until: int
+
+
 class RevokedSessions:
     """The sessions that ended lately. One look-up in a dict answers; memory is bounded by token life.
 
     An ending is held from when it was heard for as long as any access token may live, by the monotonic clock: a
-    wall clock that runs ahead for a while and is set back revives nothing.
+    wall clock that runs ahead for a while and is set back revives nothing. Millions may be held after "sign
+    everybody out", so an entry is an id in bytes and a reference, about 110 bytes.
     """
 
     def __init__(self, keep_s: int) -> None:
         self._keep_s = keep_s
-        self._reasons: dict[str, tuple[str, float]] = {}
+        self._held: dict[bytes, _Held] = {}
+        self._newest: dict[str, _Held] = {}  # of each reason, to be shared
+        self._most = 0  # held at once since the dict was made
 
     def __len__(self) -> int:
         """Return how many sessions are held."""
-        return len(self._reasons)
+        return len(self._held)
 
     def add(self, entry: FeedEntry, monotonic: float) -> None:
         """Hold the session of a ``session_ended`` entry until its last token has expired."""
-        self._reasons.setdefault(entry.id, (entry.reason, monotonic + self._keep_s))
+        # Rounded up, so that all endings of one second share one value; nothing is held for too short.
+        until = math.ceil(monotonic) + self._keep_s
+        held = self._newest.get(entry.reason)
+        if held is None or held.until != until:
+            held = self._newest[entry.reason] = _Held(entry.reason, until)
+        self._held.setdefault(_key(entry.id), held)
 
     def reason(self, session_id: str) -> str | None:
         """Return why the session ended, or None when it is not known to have ended."""
-        held = self._reasons.get(session_id)
-        return held[0] if held is not None else None
+        held = self._held.get(_key(session_id))
+        return held.reason if held is not None else None
 
-    def ids(self) -> tuple[str, ...]:
-        """Return the ids of all that are held now: 8 bytes each, since the strings are shared."""
-        return tuple(self._reasons)
+    def ids(self) -> tuple[bytes, ...]:
+        """Return the ids of all that are held now, in UTF-8: 8 bytes each, since the values are shared."""
+        return tuple(self._held)
 
-    def find(self, session_id: str) -> tuple[str, float] | None:
-        """Return why a session ended and until which monotonic second it is held, or None."""
-        return self._reasons.get(session_id)
+    def find(self, key: bytes) -> tuple[str, float] | None:
+        """Return why the session of one of the ``ids`` ended and until which monotonic second it is held, or None."""
+        return self._held.get(key)
 
-    def forget_expired(self, monotonic: float) -> int:
-        """Drop what no living token can belong to any more; return how many."""
+    def forget_expired(self, monotonic: float, at_most: int = 20_000) -> int:
+        """Drop what no living token can belong to any more, in steps; return how many in this one."""
+        self._most = max(self._most, len(self._held))
         # All are held for the same time, so they expire in the order in which they came.
-        stale = list(takewhile(lambda session_id: self._reasons[session_id][1] <= monotonic, self._reasons))
-        for session_id in stale:
-            del self._reasons[session_id]
+        expired = takewhile(lambda key: self._held[key].until <= monotonic, self._held)
+        stale = list(islice(expired, at_most))
+        for key in stale:
+            del self._held[key]
+        if self._most > SHRINK_ABOVE and len(self._held) < self._most // 4:
+            # A dict never gets smaller by itself: what "sign everybody out" took is given back here.
+            self._held, self._most = dict(self._held), len(self._held)
         return len(stale)
+
+
+def _key(session_id: str) -> bytes:
+    # An id of 22 characters takes 64 bytes so, and 80 as text.
+    return session_id.encode("utf-8", "surrogatepass")

@@ -86,10 +86,10 @@ class Gate:
         """Return how many cookies, tokens and ended sessions are held in memory (for metrics)."""
         return len(self._cookies), self.tokens.remembered, self.tokens.revoked
 
-    def forget_stale(self) -> None:
-        """Give memory back; for upkeep."""
+    def forget_stale(self) -> bool:
+        """Give memory back, in steps; for upkeep. Return whether there may be more."""
         self._cookies.forget_stale(self._clock.monotonic())
-        self.tokens.forget_stale(self._clock.monotonic())
+        return self.tokens.forget_stale(self._clock.monotonic())
 
     async def listen(self) -> None:
         """Hear what changed anywhere since last time, asking the store where it has been silent for too long."""

@@ -52,7 +52,7 @@ class Frame(NamedTuple):
 class Reader:
     """One follower of the feed."""
 
-    def __init__(self, feed: Feed, verifier_id: str, cursor: int, snapshot: tuple[str, ...] | None) -> None:
+    def __init__(self, feed: Feed, verifier_id: str, cursor: int, snapshot: tuple[bytes, ...] | None) -> None:
         self.verifier_id = verifier_id
         self._feed, self._cursor, self._snapshot = feed, cursor, snapshot
         self._news = asyncio.Event()
@@ -166,7 +166,7 @@ class Feed:
         frames = self._frames[start : start + FRAMES_A_CHUNK]
         return b"".join(frame.text for frame in frames), cursor + len(frames)
 
-    def snapshot(self, session_ids: tuple[str, ...]) -> Iterator[bytes]:
+    def snapshot(self, session_ids: tuple[bytes, ...]) -> Iterator[bytes]:
         """Return chunks about those of these sessions that are still held; none is spelled before it is sent."""
         for start in range(0, len(session_ids), FRAMES_A_CHUNK):
             now, monotonic = self._clock.now(), self._clock.monotonic()
@@ -175,7 +175,7 @@ class Feed:
                 if (ending := self._tokens.ending(session_id)) is not None:
                     reason, held_until = ending
                     until = now + math.ceil(held_until - monotonic)
-                    parts.append(_event("revoked", _revoked(session_id, reason, until)))
+                    parts.append(_event("revoked", _revoked(session_id.decode(), reason, until)))
             yield b"".join(parts)
 
     def ready_event(self) -> bytes:
