@@ -66,8 +66,6 @@ class Follower:
     def _follow(self) -> None:
         """Read until it breaks, which it always does in the end, by an exception."""
         self._caught_up = False
-        if self._keys_due:
-            self._load_keys()
         with self._fetcher.feed(self._last_event_id, self._max_silence_s) as stream:
             self._stream = stream
             events, returned_at, event_at = EventReader(), time.monotonic(), time.monotonic()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
 
+from propylon.core.jose.algorithms import ALGORITHMS
 from propylon.core.jose.jwk import KeySet
 from propylon.core.jose.refusals import KeyRefused
 from propylon.verifier.events import FeedBroken
@@ -14,14 +14,8 @@ from propylon.verifier.events import FeedBroken
 LOOK_AGAIN_AFTER_S = 60.0
 
 
-class Published(NamedTuple):
-    """A key set and the algorithms of its keys, replaced together."""
-
-    keys: KeySet
-    algorithms: frozenset[str]
-
-
-NONE = Published(KeySet(), frozenset())
+# With any other, whoever can verify can also sign. Of these each key allows the one that is its own.
+ALLOWED = frozenset(name for name, algorithm in ALGORITHMS.items() if algorithm.kty != "oct")
 
 
 class RemoteKeys:
@@ -31,7 +25,7 @@ class RemoteKeys:
         self._fetch, self._monotonic = fetch, monotonic
         self._fetching = threading.Lock()
         self._look_again_at = float("-inf")
-        self.current = NONE
+        self.current = KeySet()
         self.fetched = 0  # how often, for who wants to count
 
     def load(self) -> None:
@@ -48,7 +42,7 @@ class RemoteKeys:
             raise FeedBroken(f"the published keys are unusable: {error}") from error
         if not len(usable):
             raise FeedBroken("the issuer publishes no public key (with HS256 none can be: choose another algorithm)")
-        self.current = Published(usable, frozenset(key.alg for key in usable))
+        self.current = usable
 
     def may_look_again(self) -> bool:
         """Return whether ``look_again`` would do anything: nobody has looked within a minute, or somebody does now."""

@@ -11,7 +11,7 @@ from propylon.core.session import MAX_ACCESS_TTL_S, refusal_of
 from propylon.errors import CredentialRefused
 from propylon.ports import Clock
 from propylon.verifier.events import FeedBroken
-from propylon.verifier.keys import RemoteKeys
+from propylon.verifier.keys import ALLOWED, RemoteKeys
 
 # No access token lives longer, whatever the issuer's settings, and the clock here may be behind its.
 KEEP_S = MAX_ACCESS_TTL_S + 360
@@ -52,9 +52,9 @@ class Knowledge:
             CredentialRefused: with the code that says why.
         """
         while True:
-            key_changes, published = self._key_changes, self._keys.current
+            key_changes, keys = self._key_changes, self._keys.current
             now = self._clock.now()
-            claims = self._tokens.read(token, published.keys, published.algorithms, now)
+            claims = self._tokens.read(token, keys, ALLOWED, now)
             with self._lock:
                 if key_changes != self._key_changes:
                     continue  # the key that verified it may be one that is trusted no more
