@@ -119,11 +119,11 @@ class Database:
 
     async def each_key(self, cursors: dict[str, int]) -> AsyncIterator[list[bytes]]:
         """Return all keys, some hundred at once, from where ``cursors`` say (of each master, none at its end) on."""
-        for name, where in await self._masters():
+        for name, master in await self._masters():
             while (cursor := cursors.get(name, 0)) >= 0:
-                async with self._at_server() as commands:
+                async with self._at_server():
                     words = ("SCAN", cursor, "MATCH", EVERYTHING, "COUNT", SCAN_AT_ONCE)
-                    next_cursor, keys = await commands.execute_command(*words, **where)
+                    next_cursor, keys = await master.execute_command(*words)
                 cursors[name] = int(next_cursor) or -1
                 yield list(keys)
 
@@ -172,12 +172,12 @@ class Database:
         values = await self.command("MGET", *keys)
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    async def _masters(self) -> list[tuple[str, dict[str, Any]]]:
-        if self._place.kind != "cluster":
-            return [("", {})]
+    async def _masters(self) -> list[tuple[str, Any]]:
         async with self._at_server() as commands:
+            if self._place.kind != "cluster":
+                return [("", commands)]
             await commands.initialize()
-            return [(node.name, {"target_nodes": node}) for node in commands.get_primaries()]
+            return [(node.name, node) for node in commands.get_primaries()]
 
     @asynccontextmanager
     async def _at_server(self, *, turn: bool = True) -> AsyncIterator[Any]:
