@@ -309,4 +309,3 @@ async def test_a_store_without_sessions_has_no_feed(postgres_url: str) -> None:
     assert store._follower is None
     assert list(store.news()) == []
     await store.close()
-    assert NOW
