@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+import venv
 import zipfile
 from email import message_from_string
 from pathlib import Path
@@ -85,7 +87,16 @@ def test_a_token_is_verified_where_no_server_is_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["propylon", "propylon.config", "propylon.ports", "propylon.flows.gate", "propylon.core.csrf"]
+    "module",
+    [
+        "propylon",
+        "propylon.config",
+        "propylon.ports",
+        "propylon.flows.gate",
+        "propylon.core.csrf",
+        "propylon.verifier",
+        "propylon.problems",
+    ],
 )
 def test_what_decides_is_importable_where_no_server_is_installed(module: str) -> None:
     """Nothing on the way to a decision needs more than the two packages."""
@@ -106,6 +117,44 @@ except propylon.SetupError as error:
     assert run(code.replace("\n    \n", "\n")) == (
         f"Propylon as a server needs the package {missing!r}: install propylon[server]."
     )
+
+
+LIGHT = """
+import sys
+import propylon.verifier as verifier
+from propylon import CredentialRefused, Unavailable
+
+here = verifier.Verifier(issuer="https://id.example", audience="https://api.example", secret="s")
+try:
+    here.verify("x")
+except Unavailable as error:
+    answer = here.answer(error, "ko")
+    print(answer.status, answer.headers["content-language"], sorted(
+        name for name in sys.modules if name.startswith("propylon.") and name.count(".") == 1
+    ))
+"""
+
+
+def test_a_light_installation_verifies(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """The wheel in an environment of its own, beside the two packages that it needs and nothing else."""
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    python = tmp_path / "venv/bin/python"
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    found = subprocess.run(ask, capture_output=True, text=True, check=True)
+    site = Path(found.stdout.strip())
+    wheel.extractall(site)
+    for needed in ("cryptography", "msgspec", "cffi", "pycparser", "_cffi_backend"):
+        spec = importlib.util.find_spec(needed)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            whole = origin.parent if origin.name == "__init__.py" else origin
+            (site / whole.name).symlink_to(whole)
+    done = subprocess.run([python, "-I", "-c", LIGHT], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    status, language, loaded = done.stdout.strip().split(" ", 2)
+    assert (status, language) == ("503", "ko")
+    rooms = ("core", "errors", "language", "ports", "problems", "verifier")
+    assert loaded == str([f"propylon.{room}" for room in rooms])
 
 
 @pytest.fixture(scope="module")
