@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE
 from threading import Thread
 
 import httpx
@@ -96,6 +97,50 @@ def test_the_guide_to_apps_runs_as_it_stands(tmp_path: Path) -> None:
     asks = "with TestClient(app, base_url='http://localhost:8000') as c: print(c.get('/me').json()['code'])"
     output, _ = run_shell(f'python -c "{starlette}{asks}"', tmp_path, PROPYLON_STORE="sqlite:///starlette.db")
     assert output.strip() == "credential_missing"
+
+
+def test_the_guide_to_verifying_runs_as_it_stands(serve: Callable[..., Served], tmp_path: Path) -> None:
+    """Both programs of docs/verifier.md, with the secret of its command: accepted, ended, refused."""
+    served = serve()
+    guide = ROOT / "docs/verifier.md"
+    for name, text in programs(guide).items():
+        (tmp_path / name).write_text(text)
+    (command,) = [block.text for block in blocks(guide, "sh")]
+    set_up = {"PROPYLON_STORE": f"sqlite:///{served.database}", "PROPYLON_PUBLIC_URL": served.url}
+    secret, _ = run_shell(f"{command}echo $secret", tmp_path, **set_up)
+    environ = {**os.environ, "ISSUER": served.url, "AUDIENCE": served.url, "VERIFIER_SECRET": secret.strip()}
+    port = free_port()
+    granian = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--port", str(port), "app:app"]
+    python = [sys.executable, "plain.py"]
+    with (
+        httpx.Client(base_url=served.url) as issuer,
+        subprocess.Popen(python, cwd=tmp_path, env=environ, stdin=PIPE, stdout=PIPE, text=True) as plain,
+        subprocess.Popen(granian, cwd=tmp_path, env=environ) as app,
+    ):
+        try:
+            wait_for(f"http://localhost:{port}/orders")
+            user = issuer.post("/v1/users", json=ACCOUNT).json()["user"]["id"]
+            token = issuer.post("/v1/sessions", json={**ACCOUNT, "mode": "bearer"}).json()["access_token"]
+            header = {"authorization": f"Bearer {token}"}
+            assert httpx.get(f"http://localhost:{port}/orders", headers=header).json() == {"user": user}
+            assert asked(plain, token) == user
+            assert issuer.delete("/v1/session", headers=header).status_code == 204
+            time.sleep(1)
+            assert asked(plain, token) == "session_revoked"
+            refusal = httpx.get(f"http://localhost:{port}/orders", headers=header)
+            assert (refusal.status_code, refusal.json()["code"]) == (401, "session_revoked")
+        finally:
+            app.terminate()
+            plain.terminate()
+
+
+def asked(program: subprocess.Popen[str], line: str) -> str:
+    """Send a program a line and return the line that it answers."""
+    assert program.stdin is not None
+    assert program.stdout is not None
+    program.stdin.write(f"{line}\n")
+    program.stdin.flush()
+    return program.stdout.readline().strip()
 
 
 class Behind(BaseHTTPRequestHandler):
