@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,7 @@ from propylon.flows.signing import SigningKeys
 from propylon.flows.verifiers import Verifiers
 from propylon.http.asgi import application
 from propylon.http.feed import Feed
-from propylon.http.metrics import Metrics
+from propylon.http.metrics import Metrics, Observation
 from propylon.http.middleware import Guarding, Protect, current_user, problem_handler
 from propylon.http.services import Services
 from propylon.http.transport import Transport
@@ -113,15 +113,18 @@ class Runtime:
         self.sign_out = SignOut(store, clock, log, describe, policy=policy)
         self.renew = Renew(store, self.issuer, clock, log, policy=policy)
 
-    def gauges(self) -> dict[str, Callable[[], int]]:
-        """Return where each gauge is read."""
-        return {
-            "hash_queue_depth": lambda: self.hashing.depth,
-            "remembered_cookies": lambda: self.gate.remembered()[0],
-            "remembered_tokens": lambda: self.gate.remembered()[1],
-            "revoked_sessions_held": lambda: self.gate.remembered()[2],
-            "feed_readers": lambda: len(self.feed),
+    def look(self) -> Observation:
+        """Return what the metrics look at."""
+        cookies, tokens, revoked = self.gate.remembered()
+        gauges = {
+            "hash_queue_depth": self.hashing.depth,
+            "remembered_cookies": cookies,
+            "remembered_tokens": tokens,
+            "revoked_sessions_held": revoked,
+            "feed_readers": len(self.feed),
         }
+        pulse = self.store.pulse()
+        return Observation(gauges, pulse.silence_s, pulse.lags_s, self.gate.recalled, self.gate.not_recalled)
 
     def asgi(self) -> ASGIApp:
         """Return the ASGI application of the whole HTTP contract."""
@@ -149,10 +152,11 @@ class Runtime:
             verifiers=self.verifiers,
             feed=self.feed,
         )
-        return application(services, gauges=self.gauges(), nonce=secrets.token_bytes)
+        return application(services, look=self.look, nonce=secrets.token_bytes)
 
     async def tend(self) -> None:
         """Do the housekeeping of one round."""
+        self.metrics.observe(self.look())
         await self.gate.listen()
         # After "sign everybody out" there is much to forget, and requests go first.
         while self.gate.forget_stale():  # noqa: ASYNC110 - nothing is waited for

@@ -245,6 +245,19 @@ class Throttle(Protocol):
         """Start afresh for one key."""
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """How a feed is doing.
+
+    Attributes:
+        silence_s: for how long nothing was heard, not even that nothing happened; 0 where asking is free.
+        lags_s: how long the entries that were heard since the last look had been under way; none where every ``news``
+            asks the store itself.
+    """
+
+    silence_s: float = 0.0
+    lags_s: Sequence[float] = ()
+
+
 class RevocationFeed(Protocol):
     """The ordered stream of what changed."""
 
@@ -268,6 +281,9 @@ class RevocationFeed(Protocol):
 
         Raises ``StoreUnavailable``.
         """
+
+    def pulse(self) -> Pulse:
+        """Return how the feed is doing, for metrics."""
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):

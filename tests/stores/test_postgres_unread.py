@@ -8,6 +8,7 @@ import pytest
 
 from propylon.core.revocation import FeedEntry
 from propylon.stores.postgres import unread as module
+from propylon.stores.news import Lags
 from propylon.stores.postgres.unread import START, Place, Unread
 
 FORGET = [("session_changed", ""), ("user_changed", ""), ("keys_changed", ""), ("mode_changed", "")]
@@ -38,13 +39,13 @@ def ended(first: int, last: int) -> list[tuple[str, str]]:
 
 def test_nothing_was_heard_at_first() -> None:
     """Until the first answer it has been silent for ever."""
-    unread = Unread()
+    unread = Unread(Lags())
     assert (unread.heard_at, unread.place, list(unread.take())) == (-math.inf, START, [])
 
 
 def test_the_first_answer_is_all_that_is_kept() -> None:
     """Wherever it begins, and whatever is missing in the middle: nothing was remembered yet."""
-    unread = Unread()
+    unread = Unread(Lags())
     assert unread.add(START, rows(5, 6) + rows(9, 9), 1.0)
     assert list(unread.take()) == [
         FeedEntry(position, "session_ended", f"s{position}", "evicted", 99, 7) for position in (5, 6, 9)
@@ -54,7 +55,7 @@ def test_the_first_answer_is_all_that_is_kept() -> None:
 
 def test_each_entry_is_heard_once() -> None:
     """The next answer begins with the entry heard last, which is not heard again."""
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 2), 1.0)
     assert unread.add(at(2), rows(2, 4), 2.0)
     assert unread.add(at(4), rows(4, 4), 3.0)
@@ -66,7 +67,7 @@ def test_each_entry_is_heard_once() -> None:
 @pytest.mark.parametrize("later_first", [True, False])
 def test_two_answers_to_the_same_question_overlap(later_first: bool) -> None:  # noqa: FBT001 - a parameter
     """Whichever arrives first: no entry twice, none out of order, and the time never goes back."""
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 2), 1.0)
     answers = [(rows(2, 4), 2.0), (rows(2, 6), 3.0)]
     for answer, asked_at in answers[::-1] if later_first else answers:
@@ -78,7 +79,7 @@ def test_two_answers_to_the_same_question_overlap(later_first: bool) -> None:  #
 @pytest.mark.parametrize("kept", [rows(4, 6), rows(3, 3) + rows(5, 5)])
 def test_a_gap_means_that_entries_were_removed_unread(kept: list[tuple[object, ...]]) -> None:
     """At the beginning or in the middle: everything remembered is forgotten, before what is left is heard."""
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 2), 1.0)
     unread.take()
     assert unread.add(at(2), rows(2, 2) + kept, 2.0)
@@ -92,7 +93,7 @@ def test_a_gap_means_that_entries_were_removed_unread(kept: list[tuple[object, .
 )
 def test_another_history_is_noticed_and_read_from_its_beginning(answer: list[tuple[object, ...]]) -> None:
     """A store that lost its last writes must not hide what it numbers anew from those who had heard further."""
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 2), 1.0)
     unread.take()
     assert not unread.add(at(2), answer, 2.0)
@@ -104,7 +105,7 @@ def test_another_history_is_noticed_and_read_from_its_beginning(answer: list[tup
 
 def test_an_answer_from_before_another_history_was_noticed_is_void() -> None:
     """It is asked for again."""
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 5), 1.0)
     unread.take()
     unread.add(at(5), [], 2.0)
@@ -115,7 +116,7 @@ def test_an_answer_from_before_another_history_was_noticed_is_void() -> None:
 def test_memory_is_bounded_and_nobody_dead_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody takes is let go, and read again from where it was taken by whoever asks."""
     monkeypatch.setattr(module, "MAX_UNREAD", 3)
-    unread = Unread()
+    unread = Unread(Lags())
     unread.add(START, rows(1, 1), 1.0)
     unread.take()
     waits = []

@@ -48,18 +48,24 @@ class Gate:
         self._touching: set[str] = set()
         self._heard = 0  # entries of the feed so far
         self.mode_version = 0  # how often the mode has changed
+        self.recalled = self.not_recalled = 0  # credentials that were remembered, and were not
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
         try:
             news = self._store.news()
         except FeedSilent:
+            self.not_recalled += 1
             return None  # whoever verifies asks the store first
         if news:  # nearly always none
             self._hear(news)
-        if credential.kind == "access_token":
-            return self.tokens.recall(credential.value, self._clock.monotonic())
-        return self._cookies.get(credential.value, self._clock.monotonic())
+        memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
+        principal = memory(credential.value, self._clock.monotonic())
+        if principal is None:
+            self.not_recalled += 1
+        else:
+            self.recalled += 1
+        return principal
 
     async def authenticate(self, credential: Credential, caller: Caller) -> Principal:
         """Return who is calling, from memory or verified, or raise ``CredentialRefused`` with the reason."""
@@ -144,13 +150,20 @@ class Gate:
         user = await self._user_of(session)
         principal = self._principal_for(session, user, auth_time)
         touched = await self._touch_when_due(session, caller, now)
-        self._hear(self._store.news())
         # The cookie just replaced is honoured for the grace window alone, so it is not remembered for longer.
-        if self._heard == heard and secret.generation >= session.cookie_generation:
+        if self._heard_nothing_since(heard) and secret.generation >= session.cookie_generation:
             # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
             good_for_s = self._good_for_s(session, touched, now) - 1
             self._cookies.put(value, principal, self._clock.monotonic() + good_for_s)
         return principal
+
+    def _heard_nothing_since(self, heard: int) -> bool:
+        """Return whether it is certain that nothing has changed since so many entries were heard."""
+        try:
+            self._hear(self._store.news())
+        except FeedSilent:
+            return False  # the store itself has just said that the session lives; it is not remembered
+        return self._heard == heard
 
     async def _user_of(self, session: Session) -> User:
         user = await self._store.find_user(session.user_id)

@@ -23,6 +23,7 @@ from propylon.http.data_api import DataApi
 from propylon.http.documents import Documents
 from propylon.http.envelope import Envelope
 from propylon.http.feed_api import FeedApi
+from propylon.http.metrics import Observation
 from propylon.http.monitoring import Monitoring
 from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
@@ -35,7 +36,7 @@ logger = logging.getLogger("propylon")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(services: Services, *, gauges: dict[str, Callable[[], int]], nonce: Callable[[int], bytes]) -> ASGIApp:
+def application(services: Services, *, look: Callable[[], Observation], nonce: Callable[[int], bytes]) -> ASGIApp:
     """Return the ASGI application that serves the whole HTTP contract."""
     config = services.config
     document = openapi.document(
@@ -52,7 +53,7 @@ def application(services: Services, *, gauges: dict[str, Callable[[], int]], non
         "data": DataApi(services),
         "documents": documents,
         "feed": FeedApi(services),
-        "monitoring": Monitoring(services, gauges),
+        "monitoring": Monitoring(services, look),
     }
     pages = PageRoutes(services, sessions, document, nonce)
     routes = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,6 +12,24 @@ from prometheus_client.multiprocess import MultiProcessCollector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Set by ``propylon serve`` when it starts several workers.
 WORKERS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Observation(NamedTuple):
+    """What is looked at now and then, since counting it at every request would cost more than the request.
+
+    Attributes:
+        gauges: by name, as they are now.
+        silence_s: how long ago this process last heard of the revocation feed.
+        lags_s: of the entries that it has heard since the last look.
+        recalled: how many credentials were served from memory so far.
+        not_recalled: and how many were not.
+    """
+
+    gauges: Mapping[str, int]
+    silence_s: float
+    lags_s: Sequence[float]
+    recalled: int
+    not_recalled: int
 
 
 class Metrics:
@@ -37,6 +56,25 @@ class Metrics:
             registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
+        self.verifications = Counter(
+            "propylon_verifications",
+            "Credentials by how they were verified: remembered, or in full.",
+            ["how"],
+            registry=registry,
+        )
+        self.lag = Histogram(
+            "propylon_feed_lag_seconds",
+            "From the announcement of a change in the store until this process had heard of it, by two clocks.",
+            registry=registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+        )
+        self.silence = Gauge(
+            "propylon_feed_silence_seconds",
+            "How long ago the revocation feed was last heard; of several workers the longest.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._counted: dict[str, int] = {}
         self._gauges = {
             name: Gauge(f"propylon_{name}", text, registry=registry, multiprocess_mode="livesum")
             for name, text in (
@@ -48,10 +86,16 @@ class Metrics:
             )
         }
 
-    def observe(self, sources: dict[str, Callable[[], int]]) -> None:
-        """Read each gauge from its source; called before a scrape and by upkeep."""
-        for name, source in sources.items():
-            self._gauges[name].set(source())
+    def observe(self, seen: Observation) -> None:
+        """Take over what was seen; called before a scrape and by upkeep."""
+        for name, value in seen.gauges.items():
+            self._gauges[name].set(value)
+        self.silence.set(seen.silence_s)
+        for lag_s in seen.lags_s:
+            self.lag.observe(lag_s)
+        for outcome, total in (("remembered", seen.recalled), ("verified", seen.not_recalled)):
+            self.verifications.labels(outcome).inc(total - self._counted.get(outcome, 0))
+            self._counted[outcome] = total
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus reads, of all workers where there are several."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from propylon.core.origin import is_loopback_host
 from propylon.errors import NotFound
 from propylon.http.context import json_response
-from propylon.http.metrics import CONTENT_TYPE
+from propylon.http.metrics import CONTENT_TYPE, Observation
 from propylon.http.schemas import Health
 from propylon.http.services import Services
 from propylon.http.transport import header
@@ -27,8 +27,8 @@ FORWARDING_HEADERS = frozenset(
 class Monitoring:
     """For load balancers and Prometheus."""
 
-    def __init__(self, services: Services, gauges: dict[str, Callable[[], int]]) -> None:
-        self._services, self._gauges = services, gauges
+    def __init__(self, services: Services, look: Callable[[], Observation]) -> None:
+        self._services, self._look = services, look
         self._ready_until = 0.0
 
     async def alive(self, request: Request) -> Response:  # noqa: ARG002 - the shape of every endpoint
@@ -48,7 +48,7 @@ class Monitoring:
         """Return the metrics, to callers on this machine or to who has the token."""
         if not self._may_scrape(request):
             raise NotFound
-        self._services.metrics.observe(self._gauges)
+        self._services.metrics.observe(self._look())
         return Response(self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
     def _may_scrape(self, request: Request) -> bool:

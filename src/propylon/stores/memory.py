@@ -19,7 +19,7 @@ from propylon.core.principal import SessionData, User
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
-from propylon.ports import AccountChange, Opened, Opening, SignInVoid, StoredKey
+from propylon.ports import AccountChange, Opened, Opening, Pulse, SignInVoid, StoredKey
 from propylon.stores.news import announced_now_ms, kept_until, missed
 
 # Entries held for a process that never asks for them; beyond it hears "forget everything" instead.
@@ -69,6 +69,9 @@ class _Sessions:
 
     async def catch_up(self) -> None:
         """There is nobody else."""
+
+    def pulse(self) -> Pulse:
+        return Pulse()
 
     async def find_session(self, session_id: str) -> Session | None:
         return self._sessions.get(session_id)

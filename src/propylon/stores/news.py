@@ -10,6 +10,9 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 # that asks at least this often reads each one.
 FEED_KEEP_S = 600
 
+# Lags held for metrics that nobody asks for.
+MAX_LAGS = 10_000
+
 _DROP_EVERYTHING: tuple[FeedSubject, ...] = (
     "session_changed",
     "user_changed",
@@ -27,8 +30,33 @@ def kept_until() -> int:
 
 
 def announced_now_ms() -> int:
-    """Return when an entry written now was announced, epoch milliseconds: the lag is measured by it."""
+    """Return this machine's time as entries hold it, epoch milliseconds: the lag is measured by it."""
     return time.time_ns() // 1_000_000
+
+
+class Lags:
+    """How long entries were under way, from their announcement until this process had heard them.
+
+    By two clocks, the store's and this machine's, and therefore right within what these differ.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[float] = []
+        self._measuring = False
+
+    def begin(self) -> None:
+        """Measure from now on: what is heard at the opening of a store is old."""
+        self._measuring = True
+
+    def note(self, announced_ms: int) -> None:
+        """Measure one entry that was heard just now."""
+        if self._measuring and announced_ms and len(self._held) < MAX_LAGS:
+            self._held.append(max(0, announced_now_ms() - announced_ms) / 1000)
+
+    def take(self) -> list[float]:
+        """Return the lags in seconds since the last call, and hold them no longer."""
+        taken, self._held = self._held, []
+        return taken
 
 
 def missed(position: int) -> list[FeedEntry]:

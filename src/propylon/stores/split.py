@@ -40,7 +40,7 @@ class SplitStore:
         self._next_round: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         # Passed on as they are: the feed is asked at every request, and a wrapper would cost as much as it does.
-        self.news, self.catch_up = sessions.news, sessions.catch_up
+        self.news, self.catch_up, self.pulse = sessions.news, sessions.catch_up, sessions.pulse
         self.find_session, self.live_sessions = sessions.find_session, sessions.live_sessions
         self.all_live_sessions, self.count_by_mode = sessions.all_live_sessions, sessions.count_by_mode
         self.rotate, self.touch, self.confirm = sessions.rotate, sessions.touch, sessions.confirm

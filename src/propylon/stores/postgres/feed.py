@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from propylon.core.revocation import FeedEntry
 from propylon.errors import FeedSilent
+from propylon.ports import Pulse
 from propylon.stores.coalescing import Coalescer
+from propylon.stores.news import Lags
 from propylon.stores.postgres.database import Database
 from propylon.stores.postgres.place import connect
 from propylon.stores.postgres.unread import Unread
@@ -53,7 +55,8 @@ class Feed(Database):
     def __init__(self, url: str, *, max_silence_s: float, followed: bool) -> None:
         super().__init__(url)
         self._max_silence_s, self._followed = max_silence_s, followed
-        self._unread = Unread()
+        self._lags = Lags()
+        self._unread = Unread(self._lags)
         self._woken = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         self._catching_up = Coalescer(self._caught_up)
@@ -61,7 +64,8 @@ class Feed(Database):
     async def open(self) -> None:
         """Connect; the first ``news`` will be everything that is kept."""
         await super().open()
-        self._unread, self._woken = Unread(), asyncio.Event()
+        self._lags = Lags()
+        self._unread, self._woken = Unread(self._lags), asyncio.Event()
         if not self._followed:
             return
         try:
@@ -69,6 +73,7 @@ class Feed(Database):
         except BaseException:
             await self.close()
             raise
+        self._lags.begin()
         self._follower = asyncio.get_running_loop().create_task(self._follow())
 
     async def close(self) -> None:
@@ -79,7 +84,7 @@ class Feed(Database):
                 await self._follower
             self._follower = None
         await super().close()
-        self._unread = Unread()  # heard nothing: a closed store answers nothing
+        self._unread = Unread(self._lags)  # heard nothing: a closed store answers nothing
 
     def news(self) -> Sequence[FeedEntry]:
         """Return what came since the last call; a comparison of two times when nothing did."""
@@ -93,6 +98,11 @@ class Feed(Database):
         """Read the rows; all who ask in the same moment are served by one question."""
         if self._followed:
             await self._catching_up.find("everything")
+
+    def pulse(self) -> Pulse:
+        """Return how long ago the newest answer was asked for, and the lags since the last look."""
+        silence_s = time.monotonic() - self._unread.heard_at if self._followed else 0.0
+        return Pulse(silence_s, self._lags.take())
 
     async def _announced(self) -> None:
         """Have what this process has just committed among its own news."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from propylon.core.revocation import FeedEntry
-from propylon.stores.news import missed
+from propylon.stores.news import Lags, missed
 from propylon.stores.rows import Row
 
 # Entries held for a process that does not ask for them. Beyond it they stay in the store until it does.
@@ -36,7 +36,8 @@ class Unread:
         waits: entries were let go to stay within bounds; the next who asks reads them again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lags: Lags) -> None:
+        self._lags = lags
         self.place = self._taken = START
         self.heard_at = -math.inf
         self.waits = False
@@ -77,7 +78,10 @@ class Unread:
         # Numbered without gaps but for a commit that failed at its very end: what is missing was removed unread.
         if self.place != START and last - self.place.position != len(rows):
             self._entries += missed(first - 1)
-        self._entries += [FeedEntry(*row[:-1]) for row in rows]
+        entries = [FeedEntry(*row[:-1]) for row in rows]
+        for entry in entries:
+            self._lags.note(entry.announced_ms)
+        self._entries += entries
         self.place = Place(last, rows[-1][-1])
 
     def _begin_anew(self) -> None:

@@ -16,8 +16,9 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.secret import SHARDS
 from propylon.core.session import MAX_ACCESS_TTL_S
 from propylon.errors import FeedSilent, StoreUnavailable
+from propylon.ports import Pulse
 from propylon.stores.coalescing import Coalescer
-from propylon.stores.news import FEED_KEEP_S, missed
+from propylon.stores.news import FEED_KEEP_S, Lags, missed
 from propylon.stores.redis.database import HEAR, SWAP, Database, Overtaken
 from propylon.stores.redis.layout import FEEDS
 from propylon.stores.redis.place import Place
@@ -57,7 +58,7 @@ class Change(NamedTuple):
     """One value to replace: what it must still be, what it becomes (empty: nothing), and for how long.
 
     Attributes:
-        ttl_s: a negative one may lengthen the time that is left, never shorten it.
+        ttl_s: after which the server removes it; 0 is never.
     """
 
     key: bytes
@@ -115,6 +116,7 @@ class Feed(Database):
             await self.close()
             raise
         self._following = True
+        self._lags.begin()
         self._followers = [asyncio.create_task(self._follow(stream)) for stream in self._streams]
 
     async def close(self) -> None:
@@ -140,6 +142,11 @@ class Feed(Database):
         entries, self._unread = self._unread, []
         return entries
 
+    def pulse(self) -> Pulse:
+        """Return how long ago the feed that is silent for longest was heard, and the lags since the last look."""
+        heard_at = min(stream.heard_at for stream in self._streams)
+        return Pulse(time.monotonic() - heard_at, self._lags.take())
+
     async def catch_up(self) -> None:
         """Ask every feed; all who ask in the same moment are served by one question."""
         await asyncio.gather(*(self._catching_up.find(stream.number) for stream in self._streams))
@@ -148,6 +155,7 @@ class Feed(Database):
         several = self._place.kind == "cluster"
         self._streams = [Stream(number) for number in range(SHARDS if several else 1)]
         self._unread = []
+        self._lags = Lags()
 
     async def _swap(self, shard: int, changes: Iterable[Change], told: Sequence[Announcement] = ()) -> None:
         """Replace values and announce in one step; return once that is safe, and among this process' own news.
@@ -213,6 +221,7 @@ class Feed(Database):
                 if before.number + 1 != mark.number and before != START:  # what lies between was removed unread
                     self._unread += missed(self._position(stream, mark) - 1)
                 self._unread.append(self._entry(stream, mark, fields))
+                self._lags.note(mark.ms)
                 stream.mark = mark
             before = mark
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending
+from propylon.ports import Pulse
 from propylon.stores.news import FEED_KEEP_S, announced_now_ms, kept_until, missed
 from propylon.stores.sqlite.database import Database
 
@@ -59,6 +60,10 @@ class Feed(Database):
 
     async def catch_up(self) -> None:
         """``news`` asks the file itself, always."""
+
+    def pulse(self) -> Pulse:
+        """It is asked at every request, and never silent."""
+        return Pulse()
 
     def _since_heard(self) -> list[FeedEntry]:
         before = self._heard or 0
