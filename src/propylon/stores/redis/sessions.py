@@ -92,7 +92,7 @@ class Sessions(SessionsOfUsers):
             version, _ = unpacked_data(before)
             if held is None or held.session.ending is not None or expected not in (None, version):
                 return None
-            same = Change(session_key(raw), held.raw, held.raw, 1)
+            same = Change(session_key(raw), held.raw, held.raw, 0)
             # As long as the session may live, since its absolute end does not move, and as it is kept then.
             ttl_s = max(0, held.session.expires_at - held.session.created_at) + KEEP_OVER_S
             after = Change(data_key(raw), before or b"", packed_data(version + 1, value), ttl_s)

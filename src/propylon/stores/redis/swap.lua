@@ -1,7 +1,7 @@
 -- Replace values if all of them are still what the caller decided by; announce; tell all that is new to the caller.
 -- KEYS: the feed, then the values. ARGV: the last entry the caller has heard, how many it takes, how long entries are
 -- kept (ms), how many it announces, these, and for each value what it must be, what it becomes, and its time to live
--- (ms; a negative one may only lengthen). An empty text is no value.
+-- (ms; 0 is without end). An empty text is no value.
 
 local announced = tonumber(ARGV[4])
 
@@ -16,8 +16,11 @@ for at = 2, #KEYS do
   if value == '' then
     redis.call('DEL', KEYS[at])
   elseif value ~= ARGV[first] then
-    if ttl_ms < 0 then ttl_ms = math.max(-ttl_ms, redis.call('PTTL', KEYS[at])) end
-    redis.call('SET', KEYS[at], value, 'PX', string.format('%.0f', ttl_ms))
+    if ttl_ms == 0 then
+      redis.call('SET', KEYS[at], value)
+    else
+      redis.call('SET', KEYS[at], value, 'PX', string.format('%.0f', ttl_ms))
+    end
   end
 end
 

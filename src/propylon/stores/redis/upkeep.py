@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator
 
 from propylon.core.session import Session, refusal
 from propylon.stores.redis.database import DROP, Overtaken
-from propylon.stores.redis.feed import Change
 from propylon.stores.redis.layout import KIND, SESSION, TALLY, USER, data_key, session_key, shard_of
 from propylon.stores.redis.place import Place
-from propylon.stores.redis.records import Held, packed_list, unpacked, unpacked_list, unpacked_tally
+from propylon.stores.redis.records import Held, unpacked, unpacked_list, unpacked_tally
 from propylon.stores.redis.sessions import Sessions
-from propylon.stores.redis.user_sessions import KEEP_OVER_S, over_at
+from propylon.stores.redis.user_sessions import change_of_list, over_at
 
 # So many keys are looked at in one run, which goes on next time: of two million a tenth a second, on one node.
 KEYS_A_RUN = 20_000
@@ -97,8 +96,7 @@ class Upkeep(Sessions):
         staying = tuple(raw for raw in listed.ids if session_key(raw) in there)
         if len(staying) == len(listed.ids):
             return
-        kept = packed_list(listed.security_version, staying) if staying or listed.security_version else b""
         try:
-            await self._swap(shard_of(key), [Change(key, value, kept, -KEEP_OVER_S)])
+            await self._swap(shard_of(key), [change_of_list(key, listed, staying, listed.security_version)])
         except Overtaken:
             return  # somebody signed in; next time

@@ -67,14 +67,13 @@ class Crowd:
         """Return what has to be replaced of the sessions."""
         return [change_of(held, session, now) for held, session, now in self._changed.values()]
 
-    def changed_list(self, *ids: bytes, security_version: int, ttl_s: int) -> Change:
+    def changed_list(self, *ids: bytes, security_version: int) -> Change:
         """Return the change of the list: these come in, and those that are no more go out."""
-        listed = packed_list(security_version, (*self.held, *ids))
-        return Change(user_key(self.user_id), self.listed.raw, listed, -ttl_s)
+        return change_of_list(user_key(self.user_id), self.listed, (*self.held, *ids), security_version)
 
     def same_list(self) -> Change:
         """Return the condition that nobody came in meanwhile."""
-        return Change(user_key(self.user_id), self.listed.raw, self.listed.raw, 1)
+        return Change(user_key(self.user_id), self.listed.raw, self.listed.raw, 0)
 
 
 class SessionsOfUsers(Feed):
@@ -125,7 +124,7 @@ class SessionsOfUsers(Feed):
             return
         # Who signed in after the change, on a node that knew of it before this store did, is not who it ends.
         going = [session for session in crowd.not_ended() if self._before(crowd, session, change)]
-        listed = crowd.changed_list(security_version=change.security_version, ttl_s=KEEP_OVER_S)
+        listed = crowd.changed_list(security_version=change.security_version)
         await self._end(crowd, going, change.ending, change.feed_ttl_s, listed)
 
     def _before(self, crowd: Crowd, session: Session, change: AccountChange) -> bool:
@@ -156,8 +155,7 @@ class SessionsOfUsers(Feed):
             packed(newcomer, opened_us, opening.security_version),
             over_at(newcomer) - now + KEEP_OVER_S,
         )
-        version, ttl_s = crowd.listed.security_version, max(0, newcomer.expires_at - now) + KEEP_OVER_S
-        listed = crowd.changed_list(raw, security_version=version, ttl_s=ttl_s)
+        listed = crowd.changed_list(raw, security_version=crowd.listed.security_version)
         await self._swap(shard, [listed, kept, *crowd.changes()], crowd.told)
         return Opened(newcomer, evicted)
 
@@ -192,3 +190,14 @@ def change_of(held: Held, session: Session, now: int) -> Change:
     raw = raw_id(session.id) or b""
     value = packed(session, held.opened_us, held.security_version)
     return Change(session_key(raw), held.raw, value, max(0, over_at(session) - now) + KEEP_OVER_S)
+
+
+def change_of_list(key: bytes, listed: UserSessions, ids: tuple[bytes, ...], security_version: int) -> Change:
+    """Return the change of a user's list.
+
+    The server keeps one with sessions in it until upkeep takes them out, since a time to live costs 45 bytes a user;
+    one without is kept for as long as a sign-in or a change from before may still be under way.
+    """
+    if not ids and not security_version:
+        return Change(key, listed.raw, b"", 0)
+    return Change(key, listed.raw, packed_list(security_version, ids), 0 if ids else KEEP_OVER_S)
