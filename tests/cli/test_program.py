@@ -65,6 +65,7 @@ def test_a_group_without_a_command_shows_its_commands(program: Run) -> None:
         (("sessions", "list", "--limit", "0"), "from 1 to 10000"),
         (("sessions", "end"), "--user"),
         (("sessions", "end", "an-id", "--user", "mina@example.com"), "either"),
+        (("sessions", "end", "an-id", "--everyone", "--yes"), "--everyone"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from propylon.cli.command import Command, Group, option, store_options
 from propylon.cli.opening import configured, with_store
 from propylon.cli.output import print_json, print_line, print_table
 from propylon.cli.texts import LANGUAGE, text
+from propylon.errors import SetupError
 
 if TYPE_CHECKING:
     from propylon.app import Runtime
@@ -58,6 +60,8 @@ def list_sessions(*, email: str | None, limit: int, store: str | None, public_ur
 @sessions.command("end", cls=Command, help=text("help.sessions_end"))
 @click.argument("session_id", required=False)
 @option("--user", "email", help_key="end_user", metavar="EMAIL")
+@option("--everyone", help_key="end_everyone", is_flag=True)
+@option("--yes", help_key="yes", is_flag=True)
 @store_options
 @click.pass_context
 def end(
@@ -65,15 +69,21 @@ def end(
     session_id: str | None,
     *,
     email: str | None,
+    everyone: bool,
+    yes: bool,
     store: str | None,
     public_url: str | None,
     as_json: bool,
 ) -> None:
-    """End one session, or all of a user; every server refuses them from the next request on."""
-    if (session_id is None) == (email is None):
+    """End one session, all of a user, or all; every server refuses them from the next request on."""
+    if [session_id is not None, email is not None, everyone].count(True) != 1:
         raise click.UsageError(text("error.end_which"), ctx)
+    if everyone and not yes:
+        _confirm_everyone()
 
     async def work(runtime: Runtime) -> int:
+        if everyone:
+            return await runtime.administration.end_everyone()
         if email is not None:
             return await runtime.administration.end_sessions((await runtime.administration.user(email)).id)
         await runtime.administration.end_session(session_id or "")
@@ -84,6 +94,14 @@ def end(
         print_json({"ended": ended})
     else:
         print_line(text("done.session_ended" if ended == 1 else "done.sessions_ended", n=ended))
+
+
+def _confirm_everyone() -> None:
+    """Ask whoever sits there; a script says so beforehand."""
+    if not sys.stdin.isatty():
+        raise SetupError(text("error.everyone_yes"))
+    if not click.confirm(text("prompt.everyone"), err=True):
+        raise SetupError(text("error.everyone_no"))
 
 
 def _fields(session: Session, owner: User | None) -> dict[str, Any]:

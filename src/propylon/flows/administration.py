@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ from propylon.ports import Clock, SecurityLog, Store
 MODE_SETTING = "mode"
 PREVIOUS_MODE_SETTING = "mode_previous"
 PAGE = 500
+# About 20 MB of sessions at a time, and so many users' sessions on their way to the store.
+EVERYONE_PAGE, EVERYONE_AT_ONCE = 10_000, 100
 
 
 class ModeReport(msgspec.Struct, frozen=True):
@@ -87,9 +90,25 @@ class Administration:
     async def end_sessions(self, user_id: str) -> int:
         """End all sessions of a user; return how many."""
         ending = Ending("ended_by_administrator", self._clock.now())
-        gone = await self._store.end_sessions(user_id, ending, keep=None, feed_ttl_s=self._policy.feed_ttl_s)
-        self._log.record("sessions_ended", user=user_id, count=len(gone), reason=ending.reason)
-        return len(gone)
+        count = await self._end_all(user_id, ending)
+        self._log.record("sessions_ended", user=user_id, count=count, reason=ending.reason)
+        return count
+
+    async def end_everyone(self) -> int:
+        """End all sessions of everyone; return how many.
+
+        What lived when this was called has ended when it returns. Somebody who signs in meanwhile may be ended too.
+        """
+        ending = Ending("ended_by_administrator", self._clock.now())
+        count = 0
+        # By users, since their sessions are together in every store; and by pages, since there may be millions.
+        while page := await self._store.all_live_sessions(ending.at, EVERYONE_PAGE):
+            users = list({session.user_id for session in page})
+            for start in range(0, len(users), EVERYONE_AT_ONCE):
+                batch = users[start : start + EVERYONE_AT_ONCE]
+                count += sum(await asyncio.gather(*(self._end_all(user_id, ending) for user_id in batch)))
+        self._log.record("everyone_signed_out", count=count, reason=ending.reason)
+        return count
 
     async def mode(self) -> Mode:
         """Return the mode of new sign-ins: what ``mode set`` said, else the setting."""
@@ -115,3 +134,6 @@ class Administration:
             await self._store.write_setting(PREVIOUS_MODE_SETTING, before, expected=previous)
             self._log.record("mode_changed", mode=mode, previous=before)
         return await self.mode_report()
+
+    async def _end_all(self, user_id: str, ending: Ending) -> int:
+        return len(await self._store.end_sessions(user_id, ending, keep=None, feed_ttl_s=self._policy.feed_ttl_s))
