@@ -139,7 +139,7 @@ def test_a_light_installation_verifies(wheel: zipfile.ZipFile, tmp_path: Path) -
     """The wheel in an environment of its own, beside the two packages that it needs and nothing else."""
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     python = tmp_path / "venv/bin/python"
-    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     found = subprocess.run(ask, capture_output=True, text=True, check=True)
     site = Path(found.stdout.strip())
     wheel.extractall(site)
