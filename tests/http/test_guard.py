@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -302,6 +303,25 @@ async def test_activity_is_written_at_most_once_an_interval(guarded: Guarded, cl
         clock.advance(2)
     assert guarded.store.calls["touch"] == 300 // 60 - 1
     assert guarded.reads() <= 2 * (300 // 60 + 1)
+
+
+async def test_a_page_that_loads_fifty_things_at_once_is_one_activity(
+    guarded: Guarded, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that come while the first write is under way do not write again."""
+    headers = await cookie_of(guarded)
+    touch = guarded.store.touch
+
+    async def slow_touch(*given: Any, **named: Any) -> None:
+        await asyncio.sleep(0.01)
+        await touch(*given, **named)
+
+    monkeypatch.setattr(guarded.store, "touch", slow_touch, raising=False)
+    clock.advance(61)
+    guarded.store.calls.clear()
+    answers = await asyncio.gather(*(guarded.shop.get("/me", headers=headers) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert guarded.store.calls["touch"] == 1
 
 
 async def test_starlette_is_guarded_the_same_way(in_memory: Propylon, connect: Connect) -> None:
