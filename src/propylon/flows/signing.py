@@ -99,7 +99,7 @@ class SigningKeys:
 
     def _open(self) -> None:
         earliest = self._clock.now() - OVERLAP_S
-        usable = [key for key in self._stored if key.retired_at is None or key.retired_at > earliest]
+        usable = [key for key in self._stored if key.retired_at is None or key.retired_at >= earliest]
         keys = {key.kid: self._unsealed(key) for key in usable}
         signing = self._signing_stored()
         self._signing = keys[signing.kid] if signing else None
