@@ -128,6 +128,15 @@ async def test_every_ending_is_on_record_with_its_reason(propylon: Propylon, con
     assert of(events(), "session_ended")[-1] == {"session": third, "reason": "ended_by_administrator"}
 
 
+async def test_signing_in_again_ends_the_session_before_and_says_so(client: httpx.AsyncClient, events: Any) -> None:
+    """The one that this browser loses is on record as any other that its user ended."""
+    user = await sign_up(client)
+    first = (await sign_in(client))["session"]["id"]
+    await sign_in(client)
+    facts = {"user": user["id"], "session": first, "reason": "ended_by_user"}
+    assert of(events(), "session_ended") == [facts]
+
+
 async def test_ending_all_others_names_each(propylon: Propylon, connect: Connect, events: Any) -> None:
     """So that each session's story can be told from the log alone."""
     client = connect(propylon)
