@@ -11,6 +11,7 @@ from pathlib import Path
 from propylon import config as settings
 from propylon.app import key_path
 from propylon.cli.checks import FileMode, KeyState, Seen
+from propylon.cli.output import sentence_of
 from propylon.config import Config
 from propylon.core.secret import KeyRing
 from propylon.errors import SetupError
@@ -56,7 +57,7 @@ def _schema(store: Inspection) -> tuple[int, str | None]:
     try:
         return len(missing_of(store.applied, released())), None
     except SetupError as error:
-        return 0, str(error)
+        return 0, sentence_of(error)
 
 
 def _key(config: Config, store: Inspection) -> tuple[KeyState, str]:
@@ -68,7 +69,7 @@ def _key(config: Config, store: Inspection) -> tuple[KeyState, str]:
         else:
             ring = key_file.load_or_create(key_path(config), may_create=False)
     except SetupError as error:
-        return "unusable", str(error)
+        return "unusable", sentence_of(error)
     return "good" if belongs(ring, store.server_keys) else "differs", ""
 
 

@@ -97,10 +97,7 @@ class Issuer:
     def _spell(self, session: Session, kind: str, generation: int) -> str:
         key = self._ring.find(session.key_id)
         if key is None:
-            raise SetupError(
-                f"Sessions in the store were made with the server key {session.key_id!r}, which this node does not"
-                " have: copy that line into its key file."
-            )
+            raise SetupError("server_key_of_sessions", key_id=repr(session.key_id))
         return spell(session.id, generation, derive(key, session.salt, kind, generation))
 
 

@@ -33,7 +33,7 @@ def make_store(url: str) -> Store:
 
         return SqliteStore(path)
     if url != MEMORY_URL:
-        raise SetupError(_unknown(url))
+        raise _unknown(url)
     from propylon.stores.memory import MemoryStore  # noqa: PLC0415 - likewise
 
     return MemoryStore()
@@ -54,7 +54,7 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = url.removeprefix(SQLITE_PREFIX)
     if name == url or not Path(name).name or name.startswith((":", "file:")) or "?" in name:
-        raise SetupError("An SQLite store is written sqlite:///relative.db or sqlite:////absolute.db, without options.")
+        raise SetupError("store_url_sqlite")
     return Path(name)
 
 
@@ -90,15 +90,9 @@ def inspect(url: str) -> Inspection:
     return schema.inspect(path)
 
 
-def _unknown(url: str) -> str:
+def _unknown(url: str) -> SetupError:
     # Only the scheme is repeated: what follows may hold a password.
     scheme = url.partition(":")[0][:20]
     if scheme in ("redis", "rediss", "valkey"):
-        return (
-            "Accounts are never kept in Redis: give PROPYLON_STORE an SQLite file such as sqlite:///propylon.db, and"
-            " leave PROPYLON_SESSION_STORE out, since this version keeps sessions there too."
-        )
-    return (
-        f"PROPYLON_STORE names a kind of store that does not exist, {scheme!r}: give memory://,"
-        " sqlite:///relative.db or sqlite:////absolute.db."
-    )
+        return SetupError("store_url_redis")
+    return SetupError("store_url_unknown", scheme=repr(scheme))
