@@ -155,6 +155,10 @@ def _print_user(user: User, sentence: str, *, as_json: bool) -> None:
 
 
 def _check_roles(roles: tuple[str, ...]) -> None:
+    from propylon.core.jose.access_token import MAX_ROLES  # noqa: PLC0415 - cryptography, not needed for --help
+
+    if len(set(roles)) > MAX_ROLES:
+        raise SetupError("roles_too_many", limit=MAX_ROLES)
     for role in roles:
         try:
             check_role_name(role)
