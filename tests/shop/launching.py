@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ WITHIN_S = 20.0
 class Launched:
     """One run of the launcher; everything of it carries a mark in its environment."""
 
-    def __init__(self, directory: Path, *arguments: str, port: int | None = None, **environ: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, port: int | None = None, environ: Mapping[str, str]) -> None:
         self.port = port or free_port()
         self._out = directory / f"launch-{self.port}.out"
         self._mark = f"SHOP_TEST_MARK={directory.name}-{self.port}-{time.monotonic_ns()}"

@@ -37,7 +37,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     launched: list[Launched] = []
 
     def start(*arguments: str, port: int | None = None, **environ: str) -> Launched:
-        launched.append(Launched(tmp_path, *arguments, port=port, **environ))
+        launched.append(Launched(tmp_path, *arguments, port=port, environ=environ))
         return launched[-1]
 
     yield start

@@ -2,7 +2,7 @@
 
 const CHOSEN = "stoa.language"
 
-const TEXTS = {
+export const TEXTS = {
   en: {
     title: "A small shop with three ways in",
     lead: "Choose how your session travels, sign in, and watch what goes over the wire. The shop is the same each time.",
