@@ -6,9 +6,12 @@ import json
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.terminal import PASSWORD, run_program
+
+from propylon.cli.serving import application
 
 KOREAN = "ko_KR.UTF-8"
 RANDOM_KEY = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -162,3 +165,22 @@ def test_more_roles_than_a_token_carries_are_refused_in_both_languages(tmp_path:
     )
     assert added.status == 0
     assert len(json.loads(added.out)["roles"]) == 64
+
+
+async def test_a_worker_that_cannot_start_says_it_in_the_language_of_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Granian logs that message where somebody sees it."""
+    monkeypatch.setattr("propylon.cli.texts.LANGUAGE", "ko")
+    monkeypatch.setenv("PROPYLON_STORE", f"sqlite:///{tmp_path}/gone/x.db")
+    sent: list[dict[str, str]] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await application()({"type": "lifespan"}, receive, send)
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert is_korean(sent[0]["message"].replace(str(tmp_path), "")), sent
