@@ -340,7 +340,8 @@ def test_a_session_handed_over_opens_the_account_signed_in(open_shop: Open, visi
     place.visit(page)
     sign_in(page, mode)
     page.click("#hand-over")
-    expect(page.locator("#said")).not_to_be_empty()
+    expect(page.locator("#facts")).to_contain_text("the same session")
+    expect(page.locator("#account-link")).to_be_focused()
     with page.expect_popup() as opened:
         page.click("#account-link")
     account = opened.value

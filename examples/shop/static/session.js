@@ -58,9 +58,16 @@ export class Session {
     this.forget()
   }
 
+  // Whether the session of the tokens has been handed to the browser as a cookie too.
+  get inCookieToo() {
+    return Boolean(this.#held?.inCookieToo)
+  }
+
   // The same session as a cookie too: Propylon's own pages then open signed in.
-  handOver() {
-    return this.#withToken("POST", `${this.propylon}/v1/session/cookie`, { credentials: "include" })
+  async handOver() {
+    const held = this.#held
+    await this.#withToken("POST", `${this.propylon}/v1/session/cookie`, { credentials: "include" })
+    held.inCookieToo = true
   }
 
   // A request to the shop.

@@ -126,7 +126,9 @@ const renew = async () => {
 
 const handOver = async () => {
   await session.handOver()
+  show()
   tell(say("handedOver"))
+  at("account-link").focus()
 }
 
 // Showing ----------------------------------------------------------------------------------------------------
@@ -172,11 +174,13 @@ const showWho = () => {
     facts.push([say("accessToken"), make("code", {}, shortened(session.token.value))])
     const refresh = session.refreshToken ? make("code", {}, shortened(session.refreshToken)) : say("unseen")
     facts.push([say("refreshToken"), refresh])
+    if (session.inCookieToo) facts.push([say("cookie"), say("sameSession")])
   } else {
     facts.push([say("cookie"), say("unseen")], [say("lasts"), moment(expires_at)])
   }
   at("facts").replaceChildren(...facts.map(([name, fact]) => make("div", {}, make("dt", {}, name), make("dd", {}, fact))))
-  at("life").hidden = at("renew").hidden = at("hand-over").hidden = !session.token
+  at("life").hidden = at("renew").hidden = !session.token
+  at("hand-over").hidden = !session.token || session.inCookieToo
   showLife()
 }
 
