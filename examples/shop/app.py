@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, StrictInt
 
@@ -38,16 +38,20 @@ class Quantity(BaseModel):
     quantity: StrictInt = 1
 
 
+@app.get("/me")
+async def me(request: Request) -> dict[str, str]:
+    """Answer who is calling, and nothing else.
+
+    It asks by itself: FastAPI takes several times as long to resolve a dependency as Propylon takes to answer.
+    """
+    who = await propylon.user(request)
+    return {"user_id": who.user_id, "session_id": who.session_id}
+
+
 @app.get("/open")
 async def open_to_all() -> dict[str, bool]:
     """Answer anyone; nobody is authenticated, so nothing is spent on it."""
     return {"ok": True}
-
-
-@app.get("/me")
-async def me(who: SignedIn) -> dict[str, str]:
-    """Answer who is calling, and nothing else."""
-    return {"user_id": who.user_id, "session_id": who.session_id}
 
 
 @app.get("/api/catalogue")
