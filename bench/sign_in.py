@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import argon2
 import httpx
@@ -36,19 +36,23 @@ async def _sign_in() -> Result:
             transport = httpx.ASGITransport(propylon)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
                 (await client.post("/v1/users", json=ACCOUNT)).raise_for_status()
-                bare, whole = [0.0] * ROUNDS, [0.0] * ROUNDS
+                bare, whole, waited = [0.0] * ROUNDS, [0.0] * ROUNDS, [0.0] * ROUNDS
                 for each in range(ROUNDS):
                     for _ in range(SIGN_INS):  # one beside the other: a drifting machine drifts for both
-                        started = perf_counter()
+                        begun = process_time()
                         hasher.verify(stored, ACCOUNT["password"])
-                        between = perf_counter()
+                        between, started = process_time(), perf_counter()
                         answer = await client.post("/v1/sessions", json={**ACCOUNT, "mode": "bearer"})
-                        whole[each] += (perf_counter() - between) / SIGN_INS * 1000
-                        bare[each] += (between - started) / SIGN_INS * 1000
+                        waited[each] += (perf_counter() - started) / SIGN_INS * 1000
+                        whole[each] += (process_time() - between) / SIGN_INS * 1000
+                        bare[each] += (between - begun) / SIGN_INS * 1000
                         answer.raise_for_status()
+    # Processor time, that of the hash thread included: on the clock a sign-in also gives way to everything else.
     middle, spread = median_of(ratios(whole, bare))
-    remark = f"{median_of(whole)[0]:.1f} ms against {median_of(bare)[0]:.1f} ms"
-    return Result("sign-in / bare argon2", middle, spread, "x", 1.10, remark=remark)
+    remark = (
+        f"{median_of(whole)[0]:.1f} ms against {median_of(bare)[0]:.1f} ms; answered in {median_of(waited)[0]:.1f} ms"
+    )
+    return Result("processor time of a sign-in / bare argon2", middle, spread, "x", 1.10, remark=remark)
 
 
 def _start() -> Result:

@@ -41,7 +41,8 @@ PROBLEMS = {
 FIELDS = {
     "required": "", "wrong_type": "", "unknown_field": "", "email_invalid": "", "too_long": "limit",
     "too_short": "limit", "common": "", "same_as_account": "", "same_as_old": "", "invalid": "",
-    "mode_unknown": "", "data_too_large": "max_bytes", "not_an_object": "",
+    "mode_unknown": "", "data_too_large": "max_bytes", "not_an_object": "", "out_of_range": "least most",
+    "too_many": "limit",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ FAULTS = [
     ("flows/sign_in.py", "import propylon.stores.memory", {LAYERS, NO_STORE}),
     ("stores/news.py", "import propylon.outside.clock", {LAYERS}),
     ("core/session.py", "import propylon.ports", {LAYERS}),
-    ("errors.py", "import propylon.language", {LAYERS}),
+    ("language.py", "import propylon.errors", {LAYERS}),
     ("http/guard.py", "import propylon.app", {LAYERS, NO_STORE}),
     ("newcomer.py", "import propylon.errors", {LAYERS}),
     ("core/throttle.py", "import time", {PURE}),

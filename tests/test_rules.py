@@ -246,7 +246,7 @@ def raised_codes() -> set[str]:
     found: set[object] = set()
     for tree in MODULES.values():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in classes - {"SetupError"}:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in classes - {"SetupError", "Unusable"}:
                 found |= {code.value for code in node.args[:1] if isinstance(code, ast.Constant)}
     return {code for code in found if isinstance(code, str)}
 

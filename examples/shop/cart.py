@@ -1,6 +1,7 @@
 """The cart: a plain dict in the session's data. Every function returns new data, for ``principal.update_data``.
 
-The data is ``{"cart": {product: quantity}, "checkout": {"key": ..., "lines": {product: quantity}}}``.
+The data is ``{"cart": {product: quantity}, "number": n}``, where ``number`` counts the carts that this session has
+ordered. It is also the caller's to write (``PUT /v1/session/data``), so what stands in it is checked when it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ MAX_QUANTITY = 999
 
 def lines(data: Data) -> dict[str, int]:
     """Return what is in the cart: quantity by product."""
-    return dict(data.get("cart", {}))
+    kept = data.get("cart")
+    kept = kept if isinstance(kept, dict) else {}
+    return {product: count for product, count in kept.items() if _is_line(product, count)}
+
+
+def name(session_id: str, data: Data) -> str:
+    """Return which cart this is: of which session, and the how manieth. Ordering it makes the next one."""
+    return f"{session_id}/{_number(data)}"
 
 
 def add(product: str, quantity: int) -> Change:
@@ -37,27 +45,31 @@ def empty(data: Data) -> Data:
     return {**data, "cart": {}}
 
 
-def check_out(key: str) -> Change:
-    """Move the cart's lines to the check-out ``key``, so that no two orders can be made of one cart."""
+def take_out(session_id: str, ordered: str, bought: dict[str, int]) -> Change:
+    """Take what was bought out of the cart ``ordered``, once: done again, or late, it touches no newer cart."""
 
     def change(data: Data) -> Data:
-        if data.get("checkout", {}).get("key") == key or not lines(data):
-            return data  # a repeated request finds the lines where the first one has put them
-        return {"cart": {}, "checkout": {"key": key, "lines": lines(data)}}
+        if name(session_id, data) != ordered:
+            return data
+        left = {product: count - bought.get(product, 0) for product, count in lines(data).items()}
+        return {"cart": {product: count for product, count in left.items() if count > 0}, "number": _number(data) + 1}
 
     return change
-
-
-def checked_out(data: Data, key: str) -> dict[str, int]:
-    """Return the lines of the check-out ``key``; none if the cart was empty."""
-    checkout = data.get("checkout", {})
-    return dict(checkout["lines"]) if checkout.get("key") == key else {}
 
 
 def _with(data: Data, product: str, quantity: int) -> Data:
     if product not in PRICES_KRW:
         raise NotFound
     if not 0 <= quantity <= MAX_QUANTITY:
-        raise RuleRefused(errors=(("quantity", "wrong_type", {}),))
+        raise RuleRefused(errors=(("quantity", "out_of_range", {"least": 0, "most": MAX_QUANTITY}),))
     changed = lines(data) | {product: quantity}
-    return {**data, "cart": {name: count for name, count in changed.items() if count}}
+    return {**data, "cart": {kept: count for kept, count in changed.items() if count}}
+
+
+def _number(data: Data) -> int:
+    kept = data.get("number")
+    return kept if type(kept) is int else 0
+
+
+def _is_line(product: str, count: object) -> bool:
+    return product in PRICES_KRW and type(count) is int and 0 < count <= MAX_QUANTITY

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
 
 from examples.shop import demo, words
-from examples.shop.processes import DIRECT, Children, free_port, reachable
+from examples.shop.processes import DIRECT, MAX_PORT, Children, address_of, free_port, is_free, reachable
 from propylon import SetupError
 from propylon import config as settings
 from propylon.cli.serve import serve
@@ -28,7 +29,7 @@ SHOP_PORT = "PROPYLON_SHOP_PORT"
 class Plan(NamedTuple):
     """What is to run where."""
 
-    host: str
+    address: str
     port: int
     shop_port: int
     orders: Path
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
     @property
     def local_url(self) -> str:
         """Where this machine reaches Propylon."""
-        return f"http://{reachable(self.host)}:{self.port}"
+        return f"http://{reachable(self.address)}:{self.port}"
 
     @property
     def shop_url(self) -> str:
@@ -52,6 +53,7 @@ class Plan(NamedTuple):
             **own_environ(),
             "PROPYLON_PUBLIC_URL": self.config.public_url,
             "PROPYLON_STORE": self.config.store,
+            "PROPYLON_SESSION_STORE": self.config.session_store,
             "PROPYLON_ORIGINS": ",".join(dict.fromkeys((*self.config.origins, self.shop_url))),
         }
 
@@ -62,14 +64,17 @@ class NoShopError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Run both until one ends or a signal comes; return Propylon's exit status."""
+    if "--help" in arguments:
+        words.tell("help")
+        return subprocess.call(propylon_command(arguments))  # noqa: S603 - our own command
     with Children() as children:
         try:
             plan = plan_of(arguments)
         except NoShopError as alone:
             words.tell_reason(alone)
-            start_propylon(children, arguments, own_environ())
+            children.start(PROPYLON, propylon_command(arguments), own_environ())
         else:
-            start_propylon(children, arguments, plan.environ)
+            children.start(PROPYLON, propylon_command(arguments), plan.environ)
             if children.wait_ready(PROPYLON, f"{plan.local_url}/readyz"):
                 open_shop(children, plan)
         return end_of(children)
@@ -82,34 +87,48 @@ def plan_of(arguments: list[str]) -> Plan:
         NoShopError: the shop cannot run beside this Propylon.
     """
     try:
-        given = serve.make_context("serve", [word for word in arguments if word != "--help"]).params
-        config = config_of(**given)
+        given = serve.make_context("serve", list(arguments)).params
+        config = config_of(given)
+        address, port = address_of(given["host"]), given["port"]
         database = sqlite_path(config.store)
-    except (click.UsageError, SetupError):
+    except (click.UsageError, SetupError, OSError):
         raise NoShopError from None
     if not is_shared(config.store):
         raise NoShopError(words.say("no_shop_memory"))
     if not config.loopback:
         raise NoShopError(words.say("no_shop_public", url=config.public_url))
-    host, port = given["host"], given["port"]
+    if not is_free(address, port):
+        raise NoShopError  # whoever listens there must not be taken for our own Propylon
     orders = database.with_name("shop.db") if database is not None else Path("shop.db")
-    return Plan(host, port, shop_port_of(host, port), orders, config)
+    return Plan(address, port, shop_port_of(address, port), orders, config)
 
 
-def config_of(port: int, store: str | None, public_url: str | None, **_: object) -> Config:
+def config_of(given: dict[str, Any]) -> Config:
     """Return the settings that ``propylon serve`` will have."""
-    if public_url is None and not settings.is_set("public_url"):
-        public_url = f"http://localhost:{port}"
-    return settings.load(overrides={"store": store, "public_url": public_url})
+    overrides = {name: value for name, value in given.items() if name in Config.__struct_fields__}
+    if overrides["public_url"] is None and not settings.is_set("public_url"):
+        overrides["public_url"] = f"http://localhost:{given['port']}"
+    return settings.load(overrides=overrides)
 
 
-def shop_port_of(host: str, port: int) -> int:
-    """Return the port that was asked for or the one after Propylon's, or the next free one."""
-    wanted = os.environ.get(SHOP_PORT, "")
-    try:
-        return free_port(host, int(wanted) if wanted else port + 1)
-    except (OSError, ValueError) as error:
-        raise NoShopError(words.say("no_shop_port", why=error)) from None
+def shop_port_of(address: str, port: int) -> int:
+    """Return the port that was asked for; else the first free one after Propylon's."""
+    wanted = os.environ.get(SHOP_PORT)
+    if wanted:
+        return wanted_port(address, wanted, port)
+    found = free_port(address, port + 1)
+    if found is None:
+        raise NoShopError(words.say("no_shop_free_port", port=port))
+    return found
+
+
+def wanted_port(address: str, wanted: str, port: int) -> int:
+    """Return the port that was asked for, if it can be had beside Propylon's."""
+    if not wanted.isdecimal() or not 0 < int(wanted) <= MAX_PORT:
+        raise NoShopError(words.say("no_shop_port_wrong", port=wanted))
+    if int(wanted) == port or not is_free(address, int(wanted)):
+        raise NoShopError(words.say("no_shop_port", port=wanted))
+    return int(wanted)
 
 
 def own_environ() -> dict[str, str]:
@@ -117,9 +136,9 @@ def own_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != SHOP_PORT}
 
 
-def start_propylon(children: Children, arguments: list[str], environ: dict[str, str]) -> None:
-    """Start ``propylon serve`` with the arguments as they were given."""
-    children.start(PROPYLON, [sys.executable, "-m", "propylon", "serve", *arguments], environ)
+def propylon_command(arguments: list[str]) -> list[str]:
+    """Return the command of ``propylon serve``, with the arguments as they were given."""
+    return [sys.executable, "-m", "propylon", "serve", *arguments]
 
 
 def open_shop(children: Children, plan: Plan) -> None:
@@ -128,13 +147,13 @@ def open_shop(children: Children, plan: Plan) -> None:
     environ = plan.environ | ({"SHOP_DEMO": "yes"} if has_demo else {})
     shop = words.say("the_shop")
     children.start(shop, shop_command(plan), environ)
-    if children.wait_ready(shop, f"http://{reachable(plan.host)}:{plan.shop_port}/open"):
+    if children.wait_ready(shop, f"http://{reachable(plan.address)}:{plan.shop_port}/open"):
         words.tell_places(places(plan, has_demo=has_demo))
 
 
 def shop_command(plan: Plan) -> list[str]:
     """Return the command that serves the shop."""
-    listen = ["--host", plan.host, "--port", str(plan.shop_port), "--interface", "asgi", "--no-ws"]
+    listen = ["--host", plan.address, "--port", str(plan.shop_port), "--interface", "asgi", "--no-ws"]
     return [sys.executable, "-m", "granian", *listen, "--log-level", "warning", "examples.shop.app:app"]
 
 
@@ -166,12 +185,13 @@ def places(plan: Plan, *, has_demo: bool) -> dict[str, str]:
 def end_of(children: Children) -> int:
     """Wait for the end; return Propylon's exit status, or the shop's where that ended everything."""
     ended = children.wait_first()
-    status = children.status(ended)
-    if not children.stopping and children.count > 1:
-        words.tell("ended", name=ended, status=status)
+    by_itself = not children.stopping
+    if by_itself and children.count > 1:
+        words.tell("ended", name=ended, status=children.status(ended))
     children.stop()
-    by_itself = ended != PROPYLON and not children.stopping
-    return (status or 1) if by_itself else children.status(PROPYLON)
+    if by_itself and ended != PROPYLON:
+        return children.status(ended) or 1
+    return children.status(PROPYLON)
 
 
 if __name__ == "__main__":

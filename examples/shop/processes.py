@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -18,6 +18,7 @@ POLL_INTERVAL_S = 0.05
 # Servers finish the requests under way; one that has not after this long is not going to.
 MAX_DRAIN_S = 30
 MAX_START_S = 60
+MAX_PORT = 65_535
 # Past any proxy that the environment names: all of this is on this machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _PR_SET_PDEATHSIG = 1
@@ -48,7 +49,8 @@ class Children:
 
     def stop(self) -> None:
         """End them all and wait for them."""
-        self._send(signal.SIGTERM)
+        if not self.stopping:  # a second SIGTERM would cut short the end that the first one began
+            self._send(signal.SIGTERM)
         deadline = time.monotonic() + MAX_DRAIN_S
         while self._alive() and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL_S)
@@ -62,16 +64,23 @@ class Children:
             command,
             env=dict(environ),
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - this process has one thread
+            preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 - this process has one thread
         )
+        if self.stopping:  # the signal came before there was anybody to pass it on to
+            self._running[name].terminate()
 
     def is_alive(self, name: str) -> bool:
         """Return whether this child runs."""
         return self._running[name].poll() is None
 
     def status(self, name: str) -> int:
-        """Return the exit status of a child that has ended, as a shell would (128 + n after signal n)."""
+        """Return the exit status of a child that has ended, as a shell would (128 + n after signal n).
+
+        Ended by the SIGTERM that we passed on, before it was far enough to do so in order, it has obeyed: 0.
+        """
         code = self._running[name].wait()
+        if code == -signal.SIGTERM and self.stopping:
+            return 0
         return 128 - code if code < 0 else code
 
     def wait_ready(self, name: str, url: str) -> bool:
@@ -106,29 +115,39 @@ class Children:
                 (os.killpg if number == signal.SIGKILL else os.kill)(child.pid, number)
 
 
-def free_port(host: str, first: int, tried: int = 50) -> int:
-    """Return the first port from ``first`` on that nobody listens at.
+def address_of(host: str) -> str:
+    """Return the address that a server listens at when it is told ``host``, which may be a name.
 
     Raises:
-        OSError: all that were tried are taken.
+        OSError: nobody knows the name.
     """
-    for port in range(first, min(first + tried, 65_536)):
-        try:
-            with socket.create_server((host, port), family=_family(host)):
-                return port
-        except OSError:
-            continue
-    raise OSError(f"ports {first} to {first + tried - 1} are all taken")
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return str(found[0][4][0])
 
 
-def reachable(host: str) -> str:
-    """Return how this machine reaches a server that listens at ``host``, as it stands in a URL."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - no binding here
-    return f"[{host}]" if ":" in host else host
+def is_free(address: str, port: int) -> bool:
+    """Return whether nobody listens there, and we may."""
+    try:
+        with socket.create_server((address, port), family=_family(address)):
+            return True
+    except OSError:
+        return False
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def free_port(address: str, first: int, tried: int = 50) -> int | None:
+    """Return the first port from ``first`` on that nobody listens at; None if all that were tried are taken."""
+    ports = range(first, min(first + tried, MAX_PORT + 1))
+    return next((port for port in ports if is_free(address, port)), None)
+
+
+def reachable(address: str) -> str:
+    """Return how this machine reaches a server that listens at ``address``, as it stands in a URL."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - no binding here
+    return f"[{address}]" if ":" in address else address
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _answers(url: str) -> bool:
@@ -139,7 +158,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> Callable[[], None]:
     # Linux ends the child when this process is killed outright. Elsewhere a SIGKILL to us leaves it running.
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    def arrange() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it was killed before that was arranged
+                os._exit(128 + signal.SIGTERM)
+
+    return arrange

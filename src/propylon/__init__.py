@@ -42,7 +42,5 @@ def __getattr__(name: str) -> Any:
     try:
         from propylon.app import Propylon  # noqa: PLC0415 - the point of this function
     except ModuleNotFoundError as missing:
-        raise SetupError(
-            f"Propylon as a server needs the package {missing.name!r}: install propylon[server]."
-        ) from missing
+        raise SetupError("server_not_installed", package=repr(missing.name)) from missing
     return Propylon

@@ -312,6 +312,10 @@ class Propylon:
                 self._app = self.runtime.asgi()
         await self._app(scope, receive, send)
 
+    def said(self, error: PropylonError) -> str:
+        """Return what the log of the server says where opening failed."""
+        return str(error)
+
     async def _open(self) -> None:
         for weakness in self.config.weakened:
             logger.warning("%s weakens this service: remove it, unless somebody knows why it is there", weakness)
@@ -346,7 +350,7 @@ class Propylon:
                     await self.open()
                     self._app = self.runtime.asgi()
                 except PropylonError as error:
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    await send({"type": "lifespan.startup.failed", "message": self.said(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

@@ -8,7 +8,10 @@ in ``propylon.problems`` gives each code its status.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from propylon.language import DEFAULT, say
 
 
 class PropylonError(Exception):
@@ -128,14 +131,50 @@ class Overloaded(Unavailable):
 
 
 class SetupError(PropylonError):
-    """Ours, at start: a setting or a file is wrong. The text is one sentence that says what to change."""
+    """Ours, at start: a setting or a file is wrong. One sentence says what to change.
+
+    Attributes:
+        key: names the sentence, ``setup.<key>``; a fact may be the error that says why.
+    """
 
     code = "setup_wrong"
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__()
-        self.sentence = sentence
+    def __init__(self, key: str, /, **facts: Any) -> None:
+        super().__init__(**facts)
+        self.key = key
 
     def __str__(self) -> str:
-        """Show the sentence."""
-        return self.sentence
+        """Show the sentence in English."""
+        return self.said(DEFAULT)
+
+    def said(self, language: str) -> str:
+        """Return the sentence for a reader of ``language``."""
+        return _said(language, self.key, self.facts)
+
+
+class Unusable(ValueError):
+    """A value is not what it has to be; for the ``SetupError`` that knows where the value stood.
+
+    Attributes:
+        key: names the clause that says why, ``setup.<key>``.
+        facts: what it is filled with (never a secret).
+    """
+
+    def __init__(self, key: str, /, **facts: Any) -> None:
+        super().__init__(key)
+        self.key, self.facts = key, facts
+
+    def __str__(self) -> str:
+        """Show the clause in English."""
+        return self.said(DEFAULT)
+
+    def said(self, language: str) -> str:
+        """Return the clause for a reader of ``language``."""
+        return _said(language, self.key, self.facts)
+
+
+def _said(language: str, key: str, facts: Mapping[str, Any]) -> str:
+    told = {
+        name: fact.said(language) if isinstance(fact, SetupError | Unusable) else fact for name, fact in facts.items()
+    }
+    return say(language, f"setup.{key}", **told)

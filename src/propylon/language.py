@@ -135,7 +135,7 @@ def _distance(language: str, prefix: str, distance_s: int) -> str:
 
 def span(language: str, duration_s: int) -> str:
     """Return a duration as people say it, exactly: ``7 days``, ``1 hour 30 minutes``."""
-    said = []
+    said: list[str] = []
     for unit, unit_s in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
         count, duration_s = divmod(duration_s, unit_s)
         if count or (unit == "second" and not said):

@@ -73,10 +73,11 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The session is in; ``evicted`` have ended for it."""
+    """The session is in; ``evicted`` have ended for it, and ``made_room`` (``Opening.end``) where it lived."""
 
     session: Session
     evicted: tuple[Session, ...]
+    made_room: Session | None = None
 
 
 class SignInVoid(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.conftest import Run
-from tests.cli.terminal import PASSWORD, Terminal, environment, run_program
+from tests.cli.terminal import PASSWORD, Ran, Terminal, environment, run_program
 from tests.http.driving import Connect
 
 from propylon import Propylon
@@ -245,6 +245,12 @@ def test_colour_is_for_terminals_that_want_it(
     assert "FAIL" in terminal.shown
 
 
+def printed(ran: Ran) -> Any:
+    """Return what a command that succeeded has printed."""
+    assert ran.status == 0, ran.err
+    return json.loads(ran.out)
+
+
 async def test_sessions_are_listed_as_over_http_and_whose_they_are(tmp_path: Path, connect: Connect) -> None:
     """``sessions list`` is what ``GET /v1/sessions`` answers, with ``user``, newest first."""
     async with Propylon(store=f"sqlite:///{tmp_path}/propylon.db", password_profile="unsafe_cheapest") as propylon:
@@ -255,7 +261,7 @@ async def test_sessions_are_listed_as_over_http_and_whose_they_are(tmp_path: Pat
             await client.post("/v1/sessions", json={**account, "mode": mode})
         listed = (await client.get("/v1/sessions")).json()["sessions"]
         user = (await client.get("/v1/session")).json()["user"]
-        shown = json.loads(run_program(tmp_path, "sessions", "list", "--json").out)
+        shown = printed(run_program(tmp_path, "sessions", "list", "--json"))
         expected = [{**session, "current": False} for session in listed]
         owner = {"id": user["id"], "email": "mina@example.com"}
         by_id = {session["id"]: session for session in shown}
@@ -264,10 +270,26 @@ async def test_sessions_are_listed_as_over_http_and_whose_they_are(tmp_path: Pat
         await _ended_at_once(tmp_path, client, shown[1]["id"])
 
 
+@pytest.mark.parametrize("session_id", ["-J" + "x" * 19 + "A", "--" + "x" * 19 + "Q", "x" * 21 + "A"])
+def test_a_session_id_is_taken_for_one_whatever_it_begins_with(program: Run, session_id: str) -> None:
+    """It is random: one in 64 looks like an option."""
+    ran = program("sessions", "end", session_id, "--json")
+    assert ran.status == FAILED
+    assert f"no live session {session_id}" in ran.err
+
+
+@pytest.mark.parametrize("wrong", ["-J", "--usr", "--" + "x" * 19 + "B"])
+def test_what_is_no_session_id_is_still_a_wrong_option(program: Run, wrong: str) -> None:
+    """A slip in an option is not looked up as a session."""
+    ran = program("sessions", "end", wrong)
+    assert ran.status == USAGE
+    assert "no option" in ran.err
+
+
 async def _ended_at_once(directory: Path, client: httpx.AsyncClient, session_id: str) -> None:
     """End a session from the command line; the running service refuses it at its next request."""
     assert (await client.get("/v1/session")).status_code == 200
-    assert json.loads(run_program(directory, "sessions", "end", session_id, "--json").out) == {"ended": 1}
+    assert printed(run_program(directory, "sessions", "end", session_id, "--json")) == {"ended": 1}
     refused = await client.get("/v1/session")
     assert (refused.status_code, refused.json()["code"]) == (401, "session_revoked")
 

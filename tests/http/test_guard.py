@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, WebSocket
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -73,12 +74,6 @@ def shop(propylon: Propylon) -> FastAPI:
     async def profile(who: Principal = Who) -> dict[str, str]:
         user = await who.user()
         return {"email": user.email, "name": user.name}
-
-    @app.websocket("/live")
-    async def live(socket: WebSocket, who: Principal = Who) -> None:
-        await socket.accept()
-        await socket.send_text(who.user_id)
-        await socket.close()
 
     return app
 
@@ -305,6 +300,25 @@ async def test_activity_is_written_at_most_once_an_interval(guarded: Guarded, cl
     assert guarded.reads() <= 2 * (300 // 60 + 1)
 
 
+async def test_a_page_that_loads_fifty_things_at_once_is_one_activity(
+    guarded: Guarded, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that come while the first write is under way do not write again."""
+    headers = await cookie_of(guarded)
+    touch = guarded.store.touch
+
+    async def slow_touch(*given: Any, **named: Any) -> None:
+        await asyncio.sleep(0.01)
+        await touch(*given, **named)
+
+    monkeypatch.setattr(guarded.store, "touch", slow_touch, raising=False)
+    clock.advance(61)
+    guarded.store.calls.clear()
+    answers = await asyncio.gather(*(guarded.shop.get("/me", headers=headers) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert guarded.store.calls["touch"] == 1
+
+
 async def test_starlette_is_guarded_the_same_way(in_memory: Propylon, connect: Connect) -> None:
     """``propylon.user(request)`` in an endpoint."""
 
@@ -343,62 +357,3 @@ async def test_a_guard_opens_itself_where_nobody_did(tmp_path: Any, connect: Con
         assert problem(await client.get("/me")) == (401, "credential_missing")
     finally:
         await propylon.close()
-
-
-async def connected(app: Any, headers: dict[str, str]) -> list[dict[str, Any]]:
-    """Open a websocket to ``/live`` and return all that the app sends."""
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": "/live",
-        "raw_path": b"/live",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost:8000"), *((k.encode(), v.encode()) for k, v in headers.items())],
-        "client": ("127.0.0.1", 40_000),
-        "server": ("127.0.0.1", 8000),
-        "subprotocols": [],
-        "state": {},
-    }
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    return sent
-
-
-async def test_a_websocket_knows_who_is_calling(guarded: Guarded) -> None:
-    """S105: by token from anywhere, by cookie from our own pages."""
-    own = {"origin": "http://localhost:8000"}
-    for headers in ({**(await cookie_of(guarded)), **own}, await token_of(guarded)):
-        sent = await connected(guarded.app, headers)
-        assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
-
-
-async def test_no_page_of_another_site_opens_a_websocket_with_a_cookie(guarded: Guarded) -> None:
-    """S105: browsers let every page try, with the cookies: refused before it is accepted."""
-    cookie = await cookie_of(guarded)
-    refusals = [
-        ({**cookie, "origin": "https://evil.example"}, "cross_site_refused"),
-        ({**cookie, "origin": "null"}, "cross_site_refused"),
-        ({**cookie, "origin": "http://localhost:8000", "sec-fetch-site": "same-site"}, "cross_site_refused"),
-        ({}, "credential_missing"),
-        (bearer("nonsense"), "credential_malformed"),
-    ]
-    for headers, code in refusals:
-        assert await connected(guarded.app, headers) == [{"type": "websocket.close", "code": 1008, "reason": code}]
-
-
-async def test_propylon_itself_has_no_websockets(in_memory: Propylon) -> None:
-    """Its own address closes them, without a look at who asks."""
-    (closed,) = await connected(in_memory, {})
-    assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
-    refused_path = await connected(in_memory.protect(in_memory), bearer("x"))
-    assert refused_path[0]["type"] == "websocket.close"

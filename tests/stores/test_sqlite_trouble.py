@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from propylon.core.revocation import FeedEntry
 from propylon.errors import StoreUnavailable
-from propylon.stores.sqlite import SqliteStore, connection, writer
+from propylon.stores.sqlite import SqliteStore, connection, feed, writer
 from propylon.stores.sqlite.feed import announce
 from propylon.testing import a_session, a_user
 from propylon.testing.rules import end, end_all, heard, live_ids, opened, sign_in
@@ -93,6 +93,48 @@ async def test_a_read_only_file_refuses_writes_and_serves_reads(store: SqliteSto
     assert await store.find_session(session.id) == session
     set_pragma(store, "query_only = OFF")
     assert await end(store, session.id)
+
+
+async def test_a_file_that_was_replaced_takes_no_more_writes(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written to a file without a name is lost with the process; back in its place it goes on."""
+    monkeypatch.setattr(feed, "LOOK_EVERY_S", 0.0)
+    session, path = await opened(store), tmp_path / "propylon.db"
+    kept = path.rename(tmp_path / "kept.db")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await end(store, session.id)
+        with pytest.raises(StoreUnavailable):
+            store.news()
+        path.touch()  # gone, then another file
+    kept.replace(path)
+    assert heard(store) == []
+    assert await end(store, session.id)
+
+
+async def test_the_file_is_looked_for_once_a_second(store: SqliteStore, tmp_path: Path) -> None:
+    """News cost nothing between two looks; a store that is opened anew looks at once."""
+    store.news()
+    (tmp_path / "propylon.db").rename(tmp_path / "kept.db")
+    assert store.news() == ()
+    store._look_again_at = 0.0
+    with pytest.raises(StoreUnavailable):
+        store.news()
+
+
+async def test_a_store_on_a_new_file_hears_its_own_news(store: SqliteStore, tmp_path: Path) -> None:
+    """Also while one of the same process still has the old file open, under the same name."""
+    for name in ("propylon.db", "propylon.db-wal", "propylon.db-shm"):
+        (tmp_path / name).rename(tmp_path / f"kept-{name}")
+    newer = SqliteStore(tmp_path / "propylon.db")
+    await newer.open()
+    await newer.add_user(a_user())
+    newer.news()
+    session = await opened(newer)
+    assert await end(newer, session.id)
+    assert heard(newer) == [("session_ended", session.id, "signed_out")]
+    await newer.close()
 
 
 async def test_one_write_that_fails_takes_no_other_with_it(store: SqliteStore) -> None:

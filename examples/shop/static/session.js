@@ -1,131 +1,178 @@
 // One sign-in, three ways to travel. The only file of the page that knows which.
 
-const REFRESH = "/v1/session/tokens"
 const REMEMBERED = "stoa.mode"
+// With less than this share of its life left, a token is renewed before the request, which would be refused on the way.
+const RENEWED_WITH_LEFT = 0.1
 
 // What a server refuses. `code` is for programs, `title` and `detail` are for people, in their language.
 export class Problem extends Error {
-  constructor({ code = "unreachable", title = "", detail = "" }) {
+  constructor({ status = 0, code = "unreachable", title = "", detail = "", errors = [] }) {
     super(detail || title || code)
-    Object.assign(this, { code, title, detail })
+    Object.assign(this, { status, code, title, detail, errors })
   }
 }
 
 export class Session {
-  mode = null // "cookie", "bearer", "hybrid"; null while signed out
-  token = null // { value, endsAt, life_s } in the modes that have one. In memory alone: a reload forgets it.
-  refreshToken = null // in mode "bearer"
-  #renewing = null
+  #held = null // what this sign-in holds: { mode, token, refreshToken }; null while signed out
 
   // `language` returns the tag that answers should be in; `travelled` is told of every request.
   constructor(propylon, { language, travelled }) {
     Object.assign(this, { propylon, language, travelled })
   }
 
+  // "cookie", "bearer" or "hybrid".
+  get mode() {
+    return this.#held?.mode ?? null
+  }
+
+  // { value, endsAt, life_s } in the modes that have one. In memory alone: a reload forgets it.
+  get token() {
+    return this.#held?.token ?? null
+  }
+
+  // In mode "bearer". In mode "hybrid" the browser keeps it, where no script can read it.
+  get refreshToken() {
+    return this.#held?.refreshToken ?? null
+  }
+
   async signIn(mode, email, password) {
-    const body = { mode, email, password }
-    const signedIn = await this.#send("POST", `${this.propylon}/v1/sessions`, { body, carries: "password" })
-    this.#hold(mode, signedIn)
+    const answer = await this.#send("POST", `${this.propylon}/v1/sessions`, {
+      body: { mode, email, password },
+      carries: "password",
+    })
+    this.#hold(received({ mode }, answer))
   }
 
   // After a reload, or on the way back from Propylon's own page: is somebody signed in already?
   async resume() {
-    try {
-      this.mode = "cookie"
-      return await this.fetch("GET", "/api/me")
-    } catch (problem) {
-      this.mode = null
-      if (localStorage.getItem(REMEMBERED) === "hybrid") return await this.#resumeHybrid()
-      if (problem.code === "credential_missing") return null
-      throw problem
-    }
+    const before = localStorage.getItem(REMEMBERED)
+    // A cookie first: in every mode, Propylon's own page may have signed somebody in since.
+    const me = (await this.#tryOut("cookie", before)) ?? (before === "hybrid" ? await this.#tryOut("hybrid", before) : null)
+    if (!me) this.forget()
+    return me
   }
 
+  // Ends the session, whatever it travels as. Where there is no answer it goes on, and so does this page.
   async signOut() {
-    try {
-      await this.#withToken((authorization) =>
-        this.#send("DELETE", `${this.propylon}/v1/session`, { ...authorization, ambient: this.mode !== "bearer" }),
-      )
-    } finally {
-      this.forget()
-    }
+    await this.#withToken("DELETE", `${this.propylon}/v1/session`, { credentials: "include" })
+    this.forget()
   }
 
-  // A request to the shop. A token that has run out is renewed once, and the request repeated.
+  // Whether the session of the tokens has been handed to the browser as a cookie too.
+  get inCookieToo() {
+    return Boolean(this.#held?.inCookieToo)
+  }
+
+  // The same session as a cookie too: Propylon's own pages then open signed in.
+  async handOver() {
+    const held = this.#held
+    await this.#withToken("POST", `${this.propylon}/v1/session/cookie`, { credentials: "include" })
+    held.inCookieToo = true
+  }
+
+  // A request to the shop.
   fetch(method, path, { body, headers } = {}) {
-    return this.#withToken((authorization) =>
-      this.#send(method, path, { body, headers, ...authorization, ambient: this.mode === "cookie" }),
-    )
+    return this.#withToken(method, path, { body, headers })
   }
 
-  // However many requests find the token expired at once: one renewal serves them all.
   renew() {
-    this.#renewing ??= this.#renew().finally(() => (this.#renewing = null))
-    return this.#renewing
+    return this.#renewOnce(this.#held)
   }
 
   forget() {
-    this.mode = this.token = this.refreshToken = null
+    this.#held = null
     localStorage.removeItem(REMEMBERED)
   }
 
-  async #renew() {
-    const hybrid = this.mode === "hybrid"
-    const tokens = await this.#send("POST", this.propylon + REFRESH, {
-      body: hybrid ? undefined : { refresh_token: this.refreshToken },
-      carries: hybrid ? "refresh-cookie" : "refresh-body",
-      ambient: hybrid,
-    })
-    this.#hold(this.mode, tokens)
-  }
-
-  async #resumeHybrid() {
-    this.mode = "hybrid"
+  async #tryOut(mode, before) {
+    this.#held = { mode }
     try {
-      await this.renew()
-      return await this.fetch("GET", "/api/me")
+      if (mode === "hybrid") await this.renew()
+      const me = await this.fetch("GET", "/api/me")
+      this.#hold(this.#held)
+      return me
     } catch (problem) {
+      this.#held = null
+      if (problem.status !== 401) throw problem
+      // Whoever was signed in that way is told what became of it; anybody else has nothing to be told.
+      if (mode !== before || problem.code === "credential_missing") return null
       this.forget()
-      if (problem.code === "credential_missing") return null
       throw problem
     }
   }
 
-  async #withToken(send) {
-    const authorization = () =>
-      this.token
-        ? { headers: { Authorization: `Bearer ${this.token.value}` }, carries: "token" }
-        : { carries: this.mode === "cookie" ? "cookie" : "nothing" }
+  // Renewed shortly before its end, or once after a refusal, and then the request is sent again. A second refusal is final.
+  async #withToken(method, url, options) {
+    const held = this.#held
+    if (held?.token && left_s(held.token) < held.token.life_s * RENEWED_WITH_LEFT) await this.#renewEarly(held)
+    const used = held?.token
     try {
-      return await send(authorization())
+      return await this.#send(method, url, carrying(held, options))
     } catch (problem) {
-      if (problem.code !== "token_expired" || !this.token) throw problem
-      await this.renew()
-      return await send(authorization())
+      if (problem.code !== "token_expired" || !used) throw problem
+      // Another request may have renewed it while this one was on its way.
+      if (held.token === used) await this.#renewOnce(held)
+      return await this.#send(method, url, carrying(held, options))
     }
   }
 
-  #hold(mode, { access_token: value, expires_in: life_s, refresh_token }) {
-    this.mode = mode
-    localStorage.setItem(REMEMBERED, mode)
-    if (value) this.token = { value, life_s, endsAt: Date.now() + life_s * 1000 }
-    if (refresh_token) this.refreshToken = refresh_token
+  async #renewEarly(held) {
+    try {
+      await this.#renewOnce(held)
+    } catch (problem) {
+      // Without an answer, the token may do for this once more; a refusal is the end.
+      if (problem.status === 401) throw problem
+    }
   }
 
-  async #send(method, url, { body, headers = {}, carries, ambient = true }) {
+  // However many requests want a new token at once: one renewal serves them all.
+  #renewOnce(held) {
+    held.renewing ??= this.#renew(held).finally(() => (held.renewing = null))
+    return held.renewing
+  }
+
+  // Changes only what it was asked to renew: somebody else may have signed in meanwhile.
+  async #renew(held) {
+    const url = `${this.propylon}/v1/session/tokens`
+    const how =
+      held.mode === "hybrid"
+        ? { carries: "refresh-cookie", credentials: "include" }
+        : { carries: "refresh-body", credentials: "omit", body: { refresh_token: held.refreshToken } }
+    received(held, await this.#send("POST", url, how))
+  }
+
+  #hold(held) {
+    this.#held = held
+    localStorage.setItem(REMEMBERED, held.mode)
+  }
+
+  async #send(method, url, { body, headers = {}, carries, credentials = "include" }) {
     const started = performance.now()
-    const request = { method, headers: { "Accept-Language": this.language(), ...headers } }
-    // "omit" where a token travels: what a page does not send, nobody can take for something else.
-    request.credentials = ambient ? "include" : "omit"
+    const request = { method, credentials, headers: { "Accept-Language": this.language(), ...headers } }
     if (body !== undefined) {
       request.headers["Content-Type"] = "application/json"
       request.body = JSON.stringify(body)
     }
     const response = await fetch(url, request).catch(() => null)
     const answer = response && (await response.json().catch(() => ({}))) // 204 has no body
-    const took_ms = performance.now() - started
-    this.travelled({ method, url, carries, status: response?.status, code: answer?.code, took_ms })
-    if (!response?.ok) throw new Problem(answer ?? {})
+    const { status = 0 } = response ?? {}
+    const token = request.headers.Authorization?.slice("Bearer ".length)
+    this.travelled({ method, url, carries, token, status, code: answer?.code, took_ms: performance.now() - started })
+    if (!response?.ok) throw new Problem({ ...answer, status })
     return answer
   }
+}
+
+export const left_s = ({ endsAt }) => Math.max(0, (endsAt - Date.now()) / 1000)
+
+// What one request carries. With a token no cookie is sent: what is not there, nobody can take for something else.
+const carrying = (held, { headers, ...options }) =>
+  held?.token
+    ? { credentials: "omit", ...options, carries: "token", headers: { ...headers, Authorization: `Bearer ${held.token.value}` } }
+    : { ...options, carries: "cookie", headers }
+
+const received = (held, { access_token: value, expires_in: life_s, refresh_token }) => {
+  if (value) held.token = { value, life_s, endsAt: Date.now() + life_s * 1000 }
+  if (refresh_token) held.refreshToken = refresh_token
+  return held
 }

@@ -11,7 +11,7 @@ import click
 
 from propylon.cli.command import MAX_HELP_CELLS, Command, store_options
 from propylon.cli.opening import configured
-from propylon.cli.output import print_json, print_line
+from propylon.cli.output import print_json, print_line, sentence_of
 from propylon.cli.texts import padded, text, told, wrapped
 from propylon.errors import SetupError
 
@@ -47,7 +47,7 @@ def diagnose(store: str | None, public_url: str | None) -> list[Finding]:
         config = configured(store, public_url)
         return checks.examine(config, look(config))
     except SetupError as error:
-        return [checks.Finding("settings", "fail", "unusable", {"sentence": str(error)})]
+        return [checks.Finding("settings", "fail", "unusable", {"sentence": sentence_of(error)})]
 
 
 def as_check(finding: Finding) -> dict[str, Any]:

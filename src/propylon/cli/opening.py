@@ -42,7 +42,7 @@ def refuse_memory(config: Config) -> None:
     from propylon.stores import is_shared  # noqa: PLC0415 - drivers, not needed for --help
 
     if not is_shared(config.store):
-        raise SetupError(text("error.memory_store"))
+        raise SetupError("memory_store")
 
 
 @contextmanager

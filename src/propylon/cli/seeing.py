@@ -11,6 +11,7 @@ from pathlib import Path
 from propylon import config as settings
 from propylon.app import key_path
 from propylon.cli.checks import FileMode, KeyState, Seen
+from propylon.cli.output import sentence_of
 from propylon.config import Config
 from propylon.core.secret import KeyRing
 from propylon.errors import SetupError
@@ -57,7 +58,7 @@ def _schema(config: Config, store: Inspection) -> tuple[int, str | None]:
     try:
         return len(missing_of(store.applied, migrations_of(config.store))), None
     except SetupError as error:
-        return 0, str(error)
+        return 0, sentence_of(error)
 
 
 def _key(config: Config, store: Inspection) -> tuple[KeyState, str]:
@@ -69,7 +70,7 @@ def _key(config: Config, store: Inspection) -> tuple[KeyState, str]:
         else:
             ring = key_file.load_or_create(key_path(config), may_create=False)
     except SetupError as error:
-        return "unusable", str(error)
+        return "unusable", sentence_of(error)
     return "good" if belongs(ring, store.server_keys) else "differs", ""
 
 

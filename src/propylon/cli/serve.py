@@ -80,7 +80,7 @@ def _check(config: Config, workers: int) -> None:
     from propylon.stores import is_shared  # noqa: PLC0415 - drivers, not needed for --help
 
     if workers > 1 and not is_shared(config.store):
-        raise SetupError(text("error.memory_workers"))
+        raise SetupError("memory_workers")
 
 
 def _free_address(host: str, port: int) -> Address:
@@ -96,7 +96,7 @@ def _free_address(host: str, port: int) -> Address:
         return Address(host, port, str(target[0]))
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SetupError(text("error.listen", host=host, port=port, reason=reason)) from None
+        raise SetupError("listen", host=host, port=port, reason=reason) from None
 
 
 def _warn_of_strangers() -> None:
@@ -153,9 +153,9 @@ def _serve(config: Config, address: Address, workers: int) -> None:
         server.serve()
     except SystemExit as stop:
         if not server.told_to_stop:
-            raise SetupError(text("error.workers_failed")) from stop
+            raise SetupError("workers_failed") from stop
     if server.cut_off:
-        raise SetupError(text("error.cut_off"))
+        raise SetupError("cut_off")
 
 
 def _announce(config: Config, address: Address) -> None:

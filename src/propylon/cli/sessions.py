@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from propylon.core.session import Session
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000
+
+# 16 bytes in base64url. No option is as long without a character that stands in no id.
+SESSION_ID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 
 Owned = tuple["Session", "User | None"]
 
@@ -57,7 +61,18 @@ def list_sessions(*, email: str | None, limit: int, store: str | None, public_ur
         print_line(text("note.no_sessions"))
 
 
-@sessions.command("end", cls=Command, help=text("help.sessions_end"))
+class EndCommand(Command):
+    """A command that takes a session id for one, also when it looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; one id in 64 begins with a dash, and people paste it as they see it."""
+        ids = [argument for argument in args if argument.startswith("-") and SESSION_ID.fullmatch(argument)]
+        if ids:
+            args = [*(argument for argument in args if argument not in ids), "--", *ids]
+        return super().parse_args(ctx, args)
+
+
+@sessions.command("end", cls=EndCommand, help=text("help.sessions_end"))
 @click.argument("session_id", required=False)
 @option("--user", "email", help_key="end_user", metavar="EMAIL")
 @option("--everyone", help_key="end_everyone", is_flag=True)

@@ -12,7 +12,7 @@ from propylon.cli.opening import configured, refuse_memory, with_store
 from propylon.cli.output import print_json, print_line, print_table
 from propylon.cli.texts import text
 from propylon.config import check_role_name
-from propylon.errors import SetupError
+from propylon.errors import SetupError, Unusable
 
 if TYPE_CHECKING:
     from propylon.app import Runtime
@@ -110,15 +110,15 @@ def read_password(*, from_stdin: bool) -> str:
     if not from_stdin:
         password: str = click.prompt(text("prompt.password"), hide_input=True, err=True)
         if click.prompt(text("prompt.again"), hide_input=True, err=True) != password:
-            raise SetupError(text("error.passwords_differ"))
+            raise SetupError("passwords_differ")
         return password
     line = sys.stdin.buffer.readline(MAX_PASSWORD_LINE_BYTES).rstrip(b"\r\n")
     if not line:
-        raise SetupError(text("error.no_password"))
+        raise SetupError("no_password")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
-        raise SetupError(text("error.password_encoding")) from None
+        raise SetupError("password_encoding") from None
 
 
 USER_COLUMNS = ("email", "name", "roles", "disabled", "created_at", "id")
@@ -155,8 +155,12 @@ def _print_user(user: User, sentence: str, *, as_json: bool) -> None:
 
 
 def _check_roles(roles: tuple[str, ...]) -> None:
+    from propylon.core.jose.access_token import MAX_ROLES  # noqa: PLC0415 - cryptography, not needed for --help
+
+    if len(set(roles)) > MAX_ROLES:
+        raise SetupError("roles_too_many", limit=MAX_ROLES)
     for role in roles:
         try:
             check_role_name(role)
-        except ValueError:
-            raise SetupError(text("error.role")) from None
+        except Unusable:  # it repeats the value, which could be a password in the wrong place
+            raise SetupError("role_option") from None

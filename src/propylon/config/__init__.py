@@ -24,7 +24,7 @@ from propylon.core.limits import SessionLimits
 from propylon.core.network import Networks
 from propylon.core.origin import is_loopback_host
 from propylon.core.session import MAX_ACCESS_TTL_S, MODES, Mode, SessionPolicy
-from propylon.errors import SetupError
+from propylon.errors import SetupError, Unusable
 
 __all__ = [
     "DAY_S",
@@ -225,25 +225,30 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if named is not None:
-            raise SetupError(f"There is no settings file {path}: correct {PREFIX}CONFIG or remove it.") from None
+            raise SetupError("settings_file_missing", path=path) from None
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SetupError(f"The settings file {path} cannot be read: {error}.") from None
+        raise SetupError("settings_file_unreadable", path=path, reason=error) from None
     for name in content:
         if name not in SETTINGS:
-            raise SetupError(f"{path} has a setting {name[:60]!r} that does not exist.{_hint(name)}")
+            raise _unknown(name, path)
     return content
 
 
 def _known(name: str) -> str:
     if name not in SETTINGS:
-        raise SetupError(f"There is no setting {name[:60]!r}.{_hint(name)}")
+        raise _unknown(name)
     return name
 
 
-def _hint(name: str) -> str:
+def _unknown(name: str, path: Path | None = None) -> SetupError:
+    shown = repr(name[:60])
     nearest = _nearest(name.lower().removeprefix(PREFIX.lower()), SETTINGS)
-    return f" Did you mean {nearest}?" if nearest else " See docs/settings.md for those that exist."
+    if path is None:
+        key = "setting_misspelt" if nearest else "setting_unknown"
+    else:
+        key = "file_setting_misspelt" if nearest else "file_setting_unknown"
+    return SetupError(key, name=shown, path=path, nearest=nearest)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
@@ -254,8 +259,8 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
 def _read(name: str, said_as: str, value: Any) -> Any:
     try:
         return SETTINGS[name].read(value)
-    except (ValueError, SetupError) as error:
-        raise SetupError(f"{said_as} is not usable: {str(error).rstrip('.')}.") from None
+    except (Unusable, SetupError) as error:
+        raise SetupError("setting_unusable", name=said_as, why=error) from None
 
 
 def _assemble(raw: Mapping[str, tuple[str, Any]]) -> Config:
@@ -278,17 +283,13 @@ def _assemble(raw: Mapping[str, tuple[str, Any]]) -> Config:
 
 def _check_together(config: Config) -> None:
     if not config.secure and not config.loopback:
-        raise SetupError(
-            f"PROPYLON_PUBLIC_URL is {config.public_url}: cookies and tokens may not travel over plain http"
-            " except on this machine, so give the https:// address that people use."
-        )
+        raise SetupError("public_url_plain", url=config.public_url)
     if config.sign_up == "verified":
-        raise SetupError("PROPYLON_SIGN_UP=verified needs mail, which this version cannot send: choose open or closed.")
+        raise SetupError("sign_up_needs_mail")
     for name in ("idle_ttl_s", "access_ttl_s"):
         if (life_s := getattr(config, name)) > config.absolute_ttl_s:
             raise SetupError(
-                f"{PREFIX}{name.upper()} ({life_s}) is longer than PROPYLON_ABSOLUTE_TTL_S ({config.absolute_ttl_s}),"
-                " after which every session ends: lower the first or raise the second."
+                "life_too_long", name=PREFIX + name.upper(), life_s=life_s, absolute_ttl_s=config.absolute_ttl_s
             )
 
 

@@ -1,7 +1,7 @@
 """What one setting may be: from text, or a value of TOML, to the value that the service works with.
 
-Each reader raises ``ValueError`` with a clause for ``config`` to put behind the setting's name. None repeats
-what may be a secret.
+Each reader raises ``Unusable``, whose clause ``config`` puts behind the setting's name. None repeats what may be
+a secret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from propylon.core.limits import SessionLimits
 from propylon.core.network import Networks
 from propylon.core.origin import allowed_origin, service_url
+from propylon.errors import Unusable
 
 T = TypeVar("T")
 
@@ -52,22 +53,21 @@ def choice(*choices: str) -> Setting:
     def read(value: Any) -> str:
         given = text(value)
         if given not in choices:
-            raise ValueError(f"{_shown(given)} is none of {', '.join(choices)}")
+            raise Unusable("value_not_among", given=_shown(given), choices=", ".join(choices))
         return given
 
     return Setting(read, ", ".join(f"`{word}`" for word in choices))
 
 
-def number(least: int, most: int, unit: str = "") -> Setting:
+def number(least: int, most: int, *, in_seconds: bool = False) -> Setting:
     """Return a setting that is a whole number from ``least`` to ``most``."""
-    of_unit, in_unit = (f" of {unit}", f" {unit}") if unit else ("", "")
 
     def read(value: Any) -> int:
         given = str(value).strip()
         if isinstance(value, bool) or not given.isascii() or not given.isdigit():
-            raise ValueError(f"{_shown(given)} is not a whole number{of_unit}")
+            raise Unusable("value_not_seconds" if in_seconds else "value_not_number", given=_shown(given))
         if len(given) > 12 or not least <= int(given) <= most:
-            raise ValueError(f"it has to be from {least} to {most}{in_unit}")
+            raise Unusable("value_out_of_range_s" if in_seconds else "value_out_of_range", least=least, most=most)
         return int(given)
 
     return Setting(read, f"{least} - {most}")
@@ -75,13 +75,13 @@ def number(least: int, most: int, unit: str = "") -> Setting:
 
 def seconds(least: int, most: int) -> Setting:
     """Return a setting that is a whole number of seconds."""
-    return number(least, most, "seconds")
+    return number(least, most, in_seconds=True)
 
 
 def text(value: Any) -> str:
     """Read text, without the space around it."""
     if not isinstance(value, str):
-        raise ValueError("it has to be text")  # noqa: TRY004 - all readers say ValueError
+        raise Unusable("value_not_text")
     return value.strip()
 
 
@@ -91,7 +91,7 @@ def label(most: int) -> Setting:
     def read(value: Any) -> str:
         given = text(value)
         if len(given) > most or not given.isprintable():
-            raise ValueError(f"it has to be one line of at most {most} characters")
+            raise Unusable("value_not_a_line", limit=most)
         return given
 
     return Setting(read)
@@ -104,7 +104,7 @@ def required_label(most: int) -> Setting:
     def read(value: Any) -> str:
         given: str = optional(value)
         if not given:
-            raise ValueError("it is empty")
+            raise Unusable("value_empty")
         return given
 
     return Setting(read)
@@ -117,7 +117,7 @@ def flag(value: Any) -> bool:
         return True
     if given in ("false", "0", "no", "off", ""):
         return False
-    raise ValueError(f"{_shown(given)} is neither true nor false")
+    raise Unusable("value_not_a_flag", given=_shown(given))
 
 
 def url(value: Any) -> str:
@@ -144,10 +144,7 @@ def bearer_token(value: Any) -> str:
     """Read a secret that travels in a header; empty is none."""
     given = text(value)
     if given and (len(given) < MIN_TOKEN_CHARS or not _VISIBLE.fullmatch(given)):
-        raise ValueError(
-            f"it has to be at least {MIN_TOKEN_CHARS} visible ASCII characters without spaces,"
-            " for example from `openssl rand -hex 16`"
-        )
+        raise Unusable("bearer_token_weak", least=MIN_TOKEN_CHARS)
     return given
 
 
@@ -156,7 +153,7 @@ def networks(value: Any) -> Networks:
     parsed = Networks.parse(",".join(_list(value)))
     for network in parsed.networks:
         if network.prefixlen < WIDEST_PROXY_BITS[network.version]:
-            raise ValueError(f"{network} takes in strangers, and any of them could pretend to be anyone; name your own")
+            raise Unusable("network_too_wide", network=network)
     return parsed
 
 
@@ -180,7 +177,8 @@ def session_limit(value: Any) -> SessionLimits:
             check_role_name(role)
             per_role[role] = read(count)
         else:
-            raise ValueError(f"{_shown(name)} is none of user, {', '.join(DEVICE_KINDS)}, role:NAME")
+            choices = ", ".join(("user", *DEVICE_KINDS, "role:NAME"))
+            raise Unusable("value_not_among", given=_shown(name), choices=choices)
     return SessionLimits(per_user=per_user, per_kind=per_kind, per_role=per_role)
 
 
@@ -194,16 +192,14 @@ def roles(value: Any) -> dict[str, tuple[str, ...]]:
         check_role_name(role)
         for permission in granted:
             if not _PERMISSION.fullmatch(permission):
-                raise ValueError(
-                    f"{_shown(permission)} is not a permission: up to 64 ASCII characters, no space, quote or backslash"
-                )
+                raise Unusable("permission_wrong", given=_shown(permission))
     return {role: tuple(granted) for role, granted in pairs}
 
 
 def check_role_name(role: str) -> None:
-    """Raise ``ValueError`` unless ``role`` may travel in a header and a token: letters, digits, ``._:-``."""
+    """Raise ``Unusable`` unless ``role`` may travel in a header and a token: letters, digits, ``._:-``."""
     if not _ROLE.fullmatch(role) or not any(map(str.isalnum, role)):
-        raise ValueError(f"{_shown(role)} is not a role: up to 64 letters, digits and the characters . _ : -")
+        raise Unusable("role_wrong", given=_shown(role))
 
 
 def _list(value: Any) -> list[str]:
@@ -216,7 +212,7 @@ def _once_each(pairs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     names = [name for name, _ in listed]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{_shown(name)} stands in it twice")
+            raise Unusable("value_twice", given=_shown(name))
     return listed
 
 

@@ -130,7 +130,4 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise SetupError(
-            f"{text[:MAX_ADDRESS_CHARS]!r} is neither an address nor a network: "
-            "write for example 10.0.0.0/8, 192.0.2.7, 2001:db8::/32."
-        ) from None
+        raise SetupError("network_wrong", given=repr(text[:MAX_ADDRESS_CHARS])) from None

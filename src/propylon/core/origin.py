@@ -1,6 +1,6 @@
 """Addresses of services: what a public URL and an origin may be, and which hosts are this machine.
 
-The functions raise ``ValueError`` with a clause that says what is wrong, for ``config`` to put into a sentence.
+The functions raise ``Unusable``, whose clause says what is wrong; ``config`` puts it into a sentence.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from urllib.parse import urlsplit
+
+from propylon.errors import Unusable
 
 MAX_URL_CHARS = 2_048
 
@@ -36,24 +38,24 @@ def service_url(text: str) -> str:
     """Return the address of a service in its one spelling: lower-case host, no default port, no last slash.
 
     Raises:
-        ValueError: it is no http or https address, or has more than a host, a port and a path.
+        Unusable: it is no http or https address, or has more than a host, a port and a path.
     """
     text = text.rstrip("/")
     if len(text) > MAX_URL_CHARS:
-        raise ValueError(f"an address has at most {MAX_URL_CHARS} characters")
+        raise Unusable("url_too_long", limit=MAX_URL_CHARS)
     if "@" in text:
-        raise ValueError("an address here holds no user name and no password")
+        raise Unusable("url_with_account")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:  # brackets around no address, or a port that is none
-        raise ValueError(f"{_shown(text)} is not an http:// or https:// address") from None
+        raise Unusable("url_not_http", given=_shown(text)) from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"{_shown(text)} is not an http:// or https:// address")
+        raise Unusable("url_not_http", given=_shown(text))
     if not text.isascii():  # also because a case-blind [a-z] would take the long s and the Kelvin sign
-        raise ValueError(f"{_shown(text)} has to be in ASCII: write an international name in its xn-- form")
+        raise Unusable("url_not_ascii", given=_shown(text))
     if not _PLAIN_URL.fullmatch(text):
-        raise ValueError(f"{_shown(text)} may have a host, a port and a path of plain characters, and nothing else")
+        raise Unusable("url_not_plain", given=_shown(text))
     host = f"[{ipaddress.IPv6Address(parts.hostname)}]" if ":" in parts.hostname else parts.hostname
     spelled_port = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{host}{spelled_port}{parts.path}"
@@ -63,16 +65,16 @@ def allowed_origin(text: str) -> str:
     """Return an origin whose pages may call with credentials, spelled as browsers spell it.
 
     Raises:
-        ValueError: it is ``*``, has a path, is plain http to another machine, or is no origin at all.
+        Unusable: it is ``*``, has a path, is plain http to another machine, or is no origin at all.
     """
     if text == "*":
-        raise ValueError("with credentials, * would let every site act as your users; name the origins")
+        raise Unusable("origin_any")
     url = service_url(text)
     parts = urlsplit(url)
     if parts.path:
-        raise ValueError(f"{_shown(text)} is an address; an origin is scheme://host[:port] without a path")
+        raise Unusable("origin_with_path", given=_shown(text))
     if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
-        raise ValueError(f"{_shown(text)} is plain http, which anyone on the way can act as; use https")
+        raise Unusable("origin_plain_http", given=_shown(text))
     return url
 
 

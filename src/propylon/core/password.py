@@ -65,8 +65,10 @@ class PasswordPolicy(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not 1 <= self.min_code_points <= self.max_code_points <= MAX_PASSWORD_CODE_POINTS:
             raise SetupError(
-                f"The password length must lie within 1 and {MAX_PASSWORD_CODE_POINTS} code points, "
-                f"not {self.min_code_points} to {self.max_code_points}."
+                "password_lengths",
+                limit=MAX_PASSWORD_CODE_POINTS,
+                least=self.min_code_points,
+                most=self.max_code_points,
             )
 
     def check(

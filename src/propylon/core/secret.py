@@ -100,12 +100,12 @@ class KeyRing(msgspec.Struct, frozen=True):
             SetupError: one sentence, which never shows a key.
         """
         if len(text) > MAX_RING_CHARS:
-            raise SetupError(f"The server key ring is longer than {MAX_RING_CHARS} characters.")
+            raise SetupError("ring_too_long", limit=MAX_RING_CHARS)
         keys = tuple(_server_key(number, entry) for number, entry in enumerate(_entries(text), start=1))
         if not keys:
-            raise SetupError('The server key ring is empty: write "<id> <key>", the key 64 random hex digits.')
+            raise SetupError("ring_empty")
         if len(keys) > MAX_KEYS or len({key.id for key in keys}) < len(keys):
-            raise SetupError(f"The server key ring has an id twice, or more than {MAX_KEYS} keys.")
+            raise SetupError("ring_repeats", limit=MAX_KEYS)
         return cls(keys)
 
 
@@ -239,11 +239,11 @@ def _entries(text: str) -> Iterator[str]:
 def _server_key(number: int, entry: str) -> ServerKey:
     parts = entry.split()
     if len(parts) != 2 or not _KEY_ID.fullmatch(parts[0]):
-        raise SetupError(f'Entry {number} of the server key ring is not "<id> <key>", the id letters, digits, - and _.')
+        raise SetupError("ring_entry", number=number)
     key_id, spelled = parts
     value = bytes.fromhex(spelled) if _HEX_KEY.fullmatch(spelled) else _decode(spelled.rstrip("="))
     if value is None or len(value) != KEY_BYTES:
-        raise SetupError(f"Key {number} of the server key ring is not {KEY_BYTES} bytes in base64url or hex.")
+        raise SetupError("ring_key_size", number=number, n_bytes=KEY_BYTES)
     if len(set(value)) < _FEWEST_DISTINCT_BYTES:
-        raise SetupError(f"Key {number} of the server key ring is not random: make one with `openssl rand -hex 32`.")
+        raise SetupError("ring_key_weak", number=number)
     return ServerKey(key_id, value)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 import msgspec
 
+from propylon.config import check_role_name
 from propylon.core.discreet import Discreet
 from propylon.core.email import checked
+from propylon.core.jose.access_token import MAX_ROLES
 from propylon.core.password import PasswordPolicy, prepared
 from propylon.core.principal import Principal, User
 from propylon.core.session import Ending, Session, SessionPolicy
-from propylon.errors import Conflict, CredentialRefused, RuleRefused
+from propylon.errors import Conflict, CredentialRefused, RuleRefused, Unusable
 from propylon.flows.caller import Caller
 from propylon.flows.randomness import Randomness
 from propylon.flows.throttling import SIGN_UP, Turnstile
@@ -37,6 +40,19 @@ def checked_name(name: str) -> str:
     if not all(character.isprintable() for character in trimmed):
         raise RuleRefused(errors=(("name", "invalid", {}),))
     return trimmed
+
+
+def checked_roles(roles: Iterable[str]) -> tuple[str, ...]:
+    """Return the roles, each once; raise ``RuleRefused`` for more than a token carries, or what is no role."""
+    given = tuple(dict.fromkeys(roles))
+    if len(given) > MAX_ROLES:
+        raise RuleRefused(errors=(("roles", "too_many", {"limit": MAX_ROLES}),))
+    try:
+        for role in given:
+            check_role_name(role)
+    except Unusable:
+        raise RuleRefused(errors=(("roles", "invalid", {}),)) from None
+    return given
 
 
 class Accounts:
@@ -81,6 +97,7 @@ class Accounts:
         """Make an account; the same rules, without counting."""
         written, key = checked(account.email)
         name = checked_name(account.name)
+        roles = checked_roles(account.roles)
         self._passwords.check(account.password, email=written, name=name, site_name=self._site_name)
         if await self._store.find_user_by_email(key) is not None:
             raise Conflict("email_taken")
@@ -90,7 +107,7 @@ class Accounts:
             email_key=key,
             name=name,
             password_hash=await self._hashing.hash(prepared(account.password)),
-            roles=account.roles,
+            roles=roles,
             created_at=self._clock.now(),
         )
         if not await self._store.add_user(user):

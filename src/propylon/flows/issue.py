@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import ClassVar
 
 import msgspec
 
 from propylon.core.discreet import Discreet
-from propylon.core.jose.access_token import AccessClaims, issue
+from propylon.core.jose.access_token import AccessClaims, carried_roles, issue
 from propylon.core.principal import User
 from propylon.core.secret import KeyRing, Presented, derive, matches, parse, spell
 from propylon.core.session import Session
 from propylon.errors import CredentialRefused, SetupError
 from propylon.flows.randomness import Randomness
 from propylon.flows.signing import SigningKeys
+
+logger = logging.getLogger("propylon")
 
 COOKIE = "cookie"
 REFRESH = "refresh"
@@ -77,7 +80,7 @@ class Issuer:
             token_id=base64.urlsafe_b64encode(self._random(12)).decode("ascii"),
             session_id=session.id,
             auth_time=session.auth_time,
-            roles=user.roles,
+            roles=_carried(user),
         )
         return AccessToken(issue(claims, self._keys.current), expires_at - now)
 
@@ -97,11 +100,16 @@ class Issuer:
     def _spell(self, session: Session, kind: str, generation: int) -> str:
         key = self._ring.find(session.key_id)
         if key is None:
-            raise SetupError(
-                f"Sessions in the store were made with the server key {session.key_id!r}, which this node does not"
-                " have: copy that line into its key file."
-            )
+            raise SetupError("server_key_of_sessions", key_id=repr(session.key_id))
         return spell(session.id, generation, derive(key, session.salt, kind, generation))
+
+
+def _carried(user: User) -> tuple[str, ...]:
+    """Leave out roles that no token can carry: a record of other hands may grant less, not stop every sign-in."""
+    roles = carried_roles(user.roles)
+    if len(roles) < len(user.roles):
+        logger.warning("the access token of user %s leaves out %d roles", user.id, len(user.roles) - len(roles))
+    return roles
 
 
 def presented(value: str) -> Presented:

@@ -33,10 +33,7 @@ async def agree_on_keys(store: SettingStore, load: LoadRing) -> KeyRing:
     ring, origin = load(may_create=recorded is None)
     ours, known = _marks(ring), _known(recorded)
     if not belongs(ring, recorded):
-        raise SetupError(
-            f"The server key in {origin} is not the one that this store was made with: give this node a copy of"
-            " the key file of the other nodes (PROPYLON_KEY_FILE), or of the backup."
-        )
+        raise SetupError("server_key_differs", place=origin)
     together = known | ours
     if together != known:
         written = await store.write_setting(SETTING, msgspec.json.encode(together).decode(), expected=recorded)

@@ -120,6 +120,8 @@ class SignIn:
             raise Conflict("session_limit_reached", limit=outcome.limit, sessions=outcome.sessions)
         if isinstance(outcome, SignInVoid):
             raise self._failed(user, "credentials_wrong", caller)
+        if outcome.made_room is not None:
+            self._log.record("session_ended", user=user.id, session=outcome.made_room.id, reason="ended_by_user")
         for evicted in outcome.evicted:
             self._log.record("session_evicted", user=user.id, session=evicted.id, by=outcome.session.id)
         self._log.record("authn_login_success", user=user.id, session=outcome.session.id, mode=request.mode)

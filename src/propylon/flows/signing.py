@@ -99,7 +99,7 @@ class SigningKeys:
 
     def _open(self) -> None:
         earliest = self._clock.now() - OVERLAP_S
-        usable = [key for key in self._stored if key.retired_at is None or key.retired_at > earliest]
+        usable = [key for key in self._stored if key.retired_at is None or key.retired_at >= earliest]
         keys = {key.kid: self._unsealed(key) for key in usable}
         signing = self._signing_stored()
         self._signing = keys[signing.kid] if signing else None
@@ -116,17 +116,11 @@ class SigningKeys:
     def _unsealed(self, stored: StoredKey) -> SigningKey:
         server_key = self._ring.find(stored.sealed_with)
         if server_key is None:
-            raise SetupError(
-                f"A signing key in the store was sealed with the server key {stored.sealed_with!r}, which this"
-                " node does not have: copy that line into its key file."
-            )
+            raise SetupError("server_key_of_signing_key", key_id=repr(stored.sealed_with))
         try:
             private = unseal(server_key, stored.sealed, context=_context(stored.kid, stored.alg))
         except Unsealable:
-            raise SetupError(
-                f"The signing key {stored.kid} in the store does not open with this node's server key"
-                f" {stored.sealed_with!r}: the key file differs from the one of the other nodes."
-            ) from None
+            raise SetupError("signing_key_sealed", kid=stored.kid, key_id=repr(stored.sealed_with)) from None
         return SigningKey.from_private(stored.alg, private)
 
 

@@ -36,7 +36,7 @@ def load_or_create(path: Path, *, may_create: bool) -> KeyRing:
             _create(path)
         return _load(path)
     except OSError as error:
-        raise SetupError(_sentence(path, error, may_create=may_create)) from error
+        raise _refusal(path, error, may_create=may_create) from error
 
 
 def permissions_loose(path: Path) -> bool:
@@ -46,16 +46,16 @@ def permissions_loose(path: Path) -> bool:
 
 def _load(path: Path) -> KeyRing:
     if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
-        raise SetupError(f"The key file {path} is not a file: give PROPYLON_KEY_FILE the path of one.")
+        raise SetupError("key_file_not_a_file", path=path)
     with path.open("rb") as file:
         content = file.read(MAX_RING_CHARS + 1)
     try:
         return KeyRing.parse(content.decode("utf-8-sig"))  # an editor may have left a mark in front
     except UnicodeDecodeError:
         # The chained error would hold the file's bytes.
-        raise SetupError(f"The key file {path} is not text: restore it from its backup.") from None
+        raise SetupError("key_file_not_text", path=path) from None
     except SetupError as error:
-        raise SetupError(f"The key file {path} cannot be used: {error}") from None
+        raise SetupError("key_file_unusable", path=path, why=error) from None
 
 
 def _create(path: Path) -> None:
@@ -89,10 +89,9 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _sentence(path: Path, error: OSError, *, may_create: bool) -> str:
-    reason = error.strerror or type(error).__name__
+def _refusal(path: Path, error: OSError, *, may_create: bool) -> SetupError:
     if isinstance(error, FileNotFoundError) and not may_create:
-        return f"There is no key file {path}: restore it, or name the right one with PROPYLON_KEY_FILE."
+        return SetupError("key_file_missing", path=path)
     if isinstance(error, FileNotFoundError):
-        return f"The key file {path} cannot be made: make the directory {path.parent} first."
-    return f"The key file {path} can be neither read nor made ({reason}): correct its owner, mode or place."
+        return SetupError("key_file_no_directory", path=path, directory=path.parent)
+    return SetupError("key_file_refused", path=path, reason=error.strerror or type(error).__name__)

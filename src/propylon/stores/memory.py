@@ -91,7 +91,7 @@ class _Sessions:
         newcomer = opening.session
         if self._is_void(opening):
             return SignInVoid()
-        self._make_room(opening, now)
+        made_room = self._make_room(opening, now)
         admission = admit(opening.limits, self._live(newcomer.user_id, now), newcomer, opening.roles)
         if isinstance(admission, LimitReached):
             return admission
@@ -99,7 +99,7 @@ class _Sessions:
         evicted = [self._end(session, ending, opening.feed_ttl_s) for session in admission.evicted]
         self._sessions[newcomer.id] = newcomer
         self._ids_of_user.setdefault(newcomer.user_id, {})[newcomer.id] = None
-        return Opened(newcomer, tuple(evicted))
+        return Opened(newcomer, tuple(evicted), made_room)
 
     async def rotate(
         self,
@@ -185,11 +185,11 @@ class _Sessions:
     def _live(self, user_id: str, now: int) -> list[Session]:
         return [session for session in self._of_user(user_id) if refusal(session, now) is None]
 
-    def _make_room(self, opening: Opening, now: int) -> None:
+    def _make_room(self, opening: Opening, now: int) -> Session | None:
         chosen = self._sessions.get(opening.end) if opening.end is not None else None
         if chosen is None or chosen.user_id != opening.session.user_id or refusal(chosen, now) is not None:
-            return
-        self._end(chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
+            return None
+        return self._end(chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
 
     def _end(self, session: Session, ending: Ending, feed_ttl_s: int) -> Session:
         self._sessions[session.id] = ended(session, ending)

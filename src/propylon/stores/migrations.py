@@ -82,16 +82,10 @@ def missing_of(applied: Mapping[int, str], migrations: tuple[Migration, ...]) ->
     """
     newest = max(applied, default=0)
     if newest > migrations[-1].version:
-        raise SetupError(
-            f"The store has schema {newest}, this Propylon knows {migrations[-1].version}: install the newer "
-            "Propylon again, or restore a copy of the store from before the update."
-        )
+        raise SetupError("store_newer", theirs=newest, ours=migrations[-1].version)
     for migration in migrations:
         if applied.get(migration.version, migration.checksum) != migration.checksum:
-            raise SetupError(
-                f"Migration {migration.version:04}_{migration.name} is not the one that was applied to this "
-                "store: install an unchanged Propylon."
-            )
+            raise SetupError("migration_edited", name=f"{migration.version:04}_{migration.name}")
     return [migration for migration in migrations if migration.version not in applied]
 
 

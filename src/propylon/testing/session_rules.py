@@ -191,8 +191,9 @@ class SessionRules(Rules):
         chosen, newcomer = await opened(store), a_session(device=PHONE)
         store.news()
         limits = SessionLimits(per_user=1, policy="refuse_newest")
-        assert await sign_in(store, newcomer, limits=limits, end=chosen.id) == Opened(newcomer, ())
+        outcome = await sign_in(store, newcomer, limits=limits, end=chosen.id)
         found = await store.find_session(chosen.id)
+        assert outcome == Opened(newcomer, (), found)
         assert found is not None
         assert found.ending == Ending("ended_by_user", NOW, PHONE)
         assert heard(store) == [("session_ended", chosen.id, "ended_by_user")]
@@ -203,13 +204,14 @@ class SessionRules(Rules):
         limits = SessionLimits(per_user=1, policy="refuse_newest")
         assert await sign_in(store, a_session(), limits=limits, end=first.id) == LimitReached((second,), 1)
         newcomer = a_session()
-        assert await sign_in(store, newcomer, limits=limits, end=second.id) == Opened(newcomer, ())
+        outcome = await sign_in(store, newcomer, limits=limits, end=second.id)
+        assert outcome == Opened(newcomer, (), await store.find_session(second.id))
 
     async def test_nobody_elses_session_makes_room(self, store: Store) -> None:
         """Naming a stranger's session ends nothing."""
         await store.add_user(a_user("user-2"))
         theirs = await opened(store, "user-2")
-        assert isinstance(await sign_in(store, a_session(), end=theirs.id), Opened)
+        assert await sign_in(store, newcomer := a_session(), end=theirs.id) == Opened(newcomer, ())
         assert await live_ids(store, "user-2") == [theirs.id]
 
     async def test_a_touch_moves_the_idle_end(self, store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -13,12 +13,13 @@ from propylon.core.jose.jwk import KeySet
 from propylon.core.jose.refusals import TokenRefused
 from propylon.core.jose.signing import SigningKey
 
-__all__ = ["AccessClaims", "TokenRefused", "issue", "verify"]
+__all__ = ["AccessClaims", "TokenRefused", "carried_roles", "issue", "verify"]
 
 TYP = "at+jwt"
 MAX_TOKEN_BYTES = 8192  # what common servers allow a whole header line
 MAX_ID_CHARS = 255
 MAX_LIST_ENTRIES = 64  # audiences, roles, scopes: each
+MAX_ROLES = MAX_LIST_ENTRIES
 MAX_TIME = 253_402_300_799  # the last second of the year 9999
 MAX_LEEWAY_S = 300  # RFC 7519 section 4.1.5: "no more than a few minutes"
 
@@ -73,6 +74,11 @@ class _Payload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     roles: tuple[str, ...] = ()
     client_id: str | None = None
     nbf: int | float = 0
+
+
+def carried_roles(roles: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``roles`` that a token can carry: what is no name, or one too many, is left out."""
+    return tuple(filter(_is_name, roles))[:MAX_ROLES]
 
 
 def issue(claims: AccessClaims, key: SigningKey) -> str:

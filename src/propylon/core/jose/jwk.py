@@ -77,7 +77,7 @@ class VerificationKey:
             KeyRefused: the key is symmetric; publishing it would let everybody sign.
         """
         if self.members is None:
-            raise KeyRefused("A symmetric key cannot be published.")
+            raise KeyRefused("jwk_symmetric")
         return {**self.members, "alg": self.alg, "use": "sig", "kid": self.kid}
 
 
@@ -95,7 +95,7 @@ def hmac_key(secret: bytes, alg: str, *, kid: str | None = None) -> Verification
     """
     algorithm = ALGORITHMS[alg]
     if not HASHES[algorithm.hash_name].digest_size <= len(secret) <= MAX_HMAC_KEY_BYTES:
-        raise KeyRefused("An HMAC key must be at least as long as its hash, and at most 1024 bytes.")
+        raise KeyRefused("jwk_hmac_size", limit=MAX_HMAC_KEY_BYTES)
     name = kid or base64url.encode(hashlib.sha256(b"propylon hmac kid 1\x00" + secret).digest())[:KID_CHARS]
     return VerificationKey(name, alg, hmac_primitive(secret, alg))
 
@@ -116,41 +116,41 @@ def import_jwk(mapping: Mapping[str, Any], *, default_alg: str | None = None) ->
     alg = mapping.get("alg", default_alg)
     algorithm = ALGORITHMS.get(alg) if isinstance(alg, str) else None
     if not isinstance(alg, str) or algorithm is None:
-        raise KeyRefused("The key must name one supported signature algorithm in alg.")
+        raise KeyRefused("jwk_alg")
     if mapping.get("kty") != algorithm.kty or mapping.get("crv", "") != algorithm.crv:
-        raise KeyRefused("kty or crv of the key does not fit its alg.")
+        raise KeyRefused("jwk_type")
     kid = mapping.get("kid")
     if kid is not None and not kid_is_sound(kid):
-        raise KeyRefused("The kid must be 1 to 128 letters, digits or -_.~@:/+=#")
+        raise KeyRefused("jwk_kid")
     return _IMPORTERS[algorithm.kty](mapping, alg, algorithm, kid)
 
 
 def _refuse_other_purposes(mapping: Mapping[str, Any]) -> None:
     if not _PRIVATE_MEMBERS.isdisjoint(mapping):
-        raise KeyRefused("A private key was found where a public key belongs.")
+        raise KeyRefused("jwk_private")
     if mapping.get("use", "sig") != "sig":
-        raise KeyRefused("The use of the key must be sig.")
+        raise KeyRefused("jwk_use")
     operations = mapping.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
-        raise KeyRefused("key_ops must allow verify.")
+        raise KeyRefused("jwk_operations")
     if not all(isinstance(name, str) for name in operations) or len(set(operations)) != len(operations):
-        raise KeyRefused("key_ops must hold different strings.")
+        raise KeyRefused("jwk_operations_repeat")
 
 
 def _octets(mapping: Mapping[str, Any], name: str) -> bytes:
     value = mapping.get(name)
     if not isinstance(value, str) or not value.isascii():
-        raise KeyRefused(f"The member {name} of the key must be base64url.")
+        raise KeyRefused("jwk_member_encoding", name=name)
     try:
         return base64url.decode(value.encode("ascii"))
     except ValueError:
-        raise KeyRefused(f"The member {name} of the key must be base64url.") from None
+        raise KeyRefused("jwk_member_encoding", name=name) from None
 
 
 def _uint(mapping: Mapping[str, Any], name: str) -> int:
     octets = _octets(mapping, name)
     if not octets or octets[0] == 0:  # RFC 7518 section 2: the minimum number of octets
-        raise KeyRefused(f"The member {name} of the key must be a number without leading zeros.")
+        raise KeyRefused("jwk_member_number", name=name)
     return int.from_bytes(octets, "big")
 
 
@@ -165,7 +165,7 @@ def _import_oct(mapping: Mapping[str, Any], alg: str, _: Algorithm, kid: str | N
 def _import_rsa(mapping: Mapping[str, Any], alg: str, _: Algorithm, kid: str | None) -> VerificationKey:
     modulus, exponent = _uint(mapping, "n"), _uint(mapping, "e")
     if fault := rsa_fault(modulus, exponent):
-        raise KeyRefused(f"{fault}.")
+        raise fault
     key = RSAPublicNumbers(exponent, modulus).public_key()
     return _public(kid, alg, rsa_primitive(key, alg), {"kty": "RSA", "n": mapping["n"], "e": mapping["e"]})
 
@@ -174,12 +174,12 @@ def _import_ec(mapping: Mapping[str, Any], alg: str, algorithm: Algorithm, kid: 
     curve = CURVES[algorithm.crv]
     x, y = _octets(mapping, "x"), _octets(mapping, "y")
     if len(x) != coordinate_bytes(curve) or len(y) != coordinate_bytes(curve):
-        raise KeyRefused("The coordinates of the key must have the full length of its curve.")
+        raise KeyRefused("jwk_coordinates")
     try:
         numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve)
         key = numbers.public_key()
     except ValueError:  # RFC 8725 section 3.4
-        raise KeyRefused("The key is not a point of its curve.") from None
+        raise KeyRefused("jwk_off_curve") from None
     members = {"kty": "EC", "crv": algorithm.crv, "x": mapping["x"], "y": mapping["y"]}
     return _public(kid, alg, ecdsa_primitive(key, alg), members)
 
@@ -187,7 +187,7 @@ def _import_ec(mapping: Mapping[str, Any], alg: str, algorithm: Algorithm, kid: 
 def _import_okp(mapping: Mapping[str, Any], alg: str, algorithm: Algorithm, kid: str | None) -> VerificationKey:
     encoded = _octets(mapping, "x")
     if fault := ed25519_fault(encoded):
-        raise KeyRefused(f"{fault}.")
+        raise fault
     primitive = eddsa_primitive(Ed25519PublicKey.from_public_bytes(encoded))
     return _public(kid, alg, primitive, {"kty": "OKP", "crv": algorithm.crv, "x": mapping["x"]})
 
@@ -215,7 +215,7 @@ class KeySet:
         by_kid: dict[str, VerificationKey] = {}
         for key in keys:
             if key.kid in by_kid:
-                raise KeyRefused("Two keys of the set have the same kid.")
+                raise KeyRefused("jwks_kid_twice")
             by_kid[key.kid] = key
         self._by_kid = by_kid
 
@@ -251,28 +251,28 @@ class KeySet:
 
 def _entries(data: bytes) -> list[dict[str, Any]]:
     if len(data) > MAX_JWKS_BYTES:
-        raise KeyRefused("The key set is larger than 64 KiB.")
+        raise KeyRefused("jwks_size")
     try:
         document = strict_json.decode_object(data, max_containers=4 * MAX_KEYS)
     except ValueError as error:
-        raise KeyRefused("The key set is not a strict JSON object.") from error
+        raise KeyRefused("jwks_json") from error
     entries = document.get("keys")
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise KeyRefused("The key set must have a list of at most 64 keys.")
+        raise KeyRefused("jwks_list", limit=MAX_KEYS)
     if not all(isinstance(entry, dict) for entry in entries):
-        raise KeyRefused("Every key of the set must be an object.")
+        raise KeyRefused("jwks_entry")
     return entries
 
 
 def _refuse_unsafe_sets(entries: list[dict[str, Any]]) -> None:
     kids = [entry["kid"] for entry in entries if isinstance(entry.get("kid"), str)]
     if len(set(kids)) != len(kids):
-        raise KeyRefused("Two keys of the set have the same kid.")
+        raise KeyRefused("jwks_kid_twice")
     if any(not _PRIVATE_MEMBERS.isdisjoint(entry) for entry in entries):
-        raise KeyRefused("The key set contains a private key: replace that key, it is no longer secret.")
+        raise KeyRefused("jwks_private")
     secrets = sum(entry.get("kty") == "oct" or "k" in entry for entry in entries)
     if 0 < secrets < len(entries):
-        raise KeyRefused("The key set mixes secrets with public keys.")
+        raise KeyRefused("jwks_mixed")
 
 
 def _usable(entries: list[dict[str, Any]]) -> Iterator[VerificationKey]:

@@ -1,9 +1,11 @@
 """Is a public key what it claims to be, and strong enough? Asked once, when it is loaded.
 
-Every function answers with the fault in a few words, or None when there is none.
+Every function answers with the refusal to raise, or None when there is no fault.
 """
 
 from __future__ import annotations
+
+from propylon.core.jose.refusals import KeyRefused
 
 MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
 MAX_RSA_BITS = 8192  # verification takes time by the square of it: an 8192-bit key already costs 16 times as much
@@ -22,31 +24,31 @@ _Y_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER_Y = frozenset({0, 1, _P25519 - 1, _Y_ORDER_8, _P25519 - _Y_ORDER_8})
 
 
-def rsa_fault(modulus: int, exponent: int) -> str | None:
+def rsa_fault(modulus: int, exponent: int) -> KeyRefused | None:
     """Name the fault of an RSA public key (RFC 7518 section 3.3, RFC 8725 section 3.5)."""
     if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
-        return "RSA modulus must have 2048 to 8192 bits"
+        return KeyRefused("jwk_rsa_size", least=MIN_RSA_BITS, most=MAX_RSA_BITS)
     if modulus % 2 == 0:
-        return "RSA modulus is even"
+        return KeyRefused("jwk_rsa_even")
     if exponent % 2 == 0 or not MIN_RSA_EXPONENT <= exponent < MAX_RSA_EXPONENT:
-        return "RSA exponent must be odd and from 65537 to 2^32"
+        return KeyRefused("jwk_rsa_exponent")
     if all(modulus % prime in residues for prime, residues in _ROCA_RESIDUES):
-        return "RSA key can be factored (ROCA, CVE-2017-15361)"
+        return KeyRefused("jwk_rsa_factored")
     return None
 
 
-def ed25519_fault(encoded: bytes) -> str | None:
+def ed25519_fault(encoded: bytes) -> KeyRefused | None:
     """Name the fault of an Ed25519 public key: RFC 8032 section 5.1.3 decoding, then small order.
 
     OpenSSL looks at the point only when it verifies; a key set should be refused when it is loaded.
     """
     if len(encoded) != 32:
-        return "Ed25519 key must have 32 bytes"
+        return KeyRefused("jwk_ed25519_size")
     y = int.from_bytes(encoded, "little") & ((1 << 255) - 1)
     if y >= _P25519 or y in _SMALL_ORDER_Y:
-        return "Ed25519 key is not canonical or of small order"
+        return KeyRefused("jwk_ed25519_small")
     numerator, denominator = (y * y - 1) % _P25519, (_D25519 * y * y + 1) % _P25519
     # x^2 = numerator / denominator has a root exactly when the product is a square (Euler's criterion).
     if pow(numerator * denominator, (_P25519 - 1) // 2, _P25519) != 1:
-        return "Ed25519 key is not a point of the curve"
+        return KeyRefused("jwk_ed25519_off_curve")
     return None

@@ -52,7 +52,7 @@ class SigningKey:
         if alg == "HS256":
             return cls.from_private(alg, secrets.token_bytes(HMAC_KEY_BYTES))
         if alg not in _GENERATORS:
-            raise KeyRefused("Signing keys are made for ES256, EdDSA, RS256 and HS256.")
+            raise KeyRefused("signing_key_made")
         return _asymmetric(alg, _GENERATORS[alg]())
 
     @classmethod
@@ -65,7 +65,7 @@ class SigningKey:
         if alg == "HS256":
             return cls(alg, hmac_key(data, alg), _hmac_signer(data), data)
         if alg not in _GENERATORS:
-            raise KeyRefused("Signing keys are loaded for ES256, EdDSA, RS256 and HS256.")
+            raise KeyRefused("signing_key_loaded")
         return _asymmetric(alg, _load(data))
 
     def to_private(self) -> bytes:
@@ -84,11 +84,11 @@ class SigningKey:
 
 def _load(data: bytes) -> object:
     if len(data) > MAX_PRIVATE_KEY_BYTES:
-        raise KeyRefused("The private key is too large.")
+        raise KeyRefused("private_key_size")
     try:
         return serialization.load_der_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyRefused("The private key is not readable as PKCS #8.") from None
+        raise KeyRefused("private_key_unreadable") from None
 
 
 def _asymmetric(alg: str, private: object) -> SigningKey:
@@ -101,7 +101,7 @@ def _asymmetric(alg: str, private: object) -> SigningKey:
     elif isinstance(private, rsa.RSAPrivateKey) and alg == "RS256":
         signer, members = _rsa_signer(private), _rsa_members(private.public_key())
     else:
-        raise KeyRefused("The private key does not fit its alg.")
+        raise KeyRefused("private_key_alg")
     return SigningKey(alg, import_jwk({**members, "alg": alg}), signer, _pkcs8(private))
 
 

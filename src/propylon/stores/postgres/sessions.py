@@ -128,13 +128,15 @@ async def _open(db: Any, opening: Opening, now: int) -> Opened | LimitReached | 
     version = await db.fetchval(_LOCK_VERSION, newcomer.user_id)
     if version != opening.security_version:  # None where there is no such account, or none that may sign in
         return SignInVoid()
-    crowd = await _make_room(db, opening, now, await _crowd(db, opening, now))
-    admission = admit(opening.limits, crowd, newcomer, opening.roles)
+    live = await _crowd(db, opening, now)
+    made_room = await _make_room(db, opening, now, live)
+    staying = [session for session in live if session.id != opening.end]
+    admission = admit(opening.limits, staying, newcomer, opening.roles)
     if isinstance(admission, LimitReached):
         return admission
     evicted = await _end(db, admission.evicted, Ending("evicted", now, newcomer.device), opening.feed_ttl_s)
     await db.execute(INSERT_SESSION, *fixed_values(newcomer), *changing_values(newcomer))
-    return Opened(newcomer, evicted)
+    return Opened(newcomer, evicted, made_room)
 
 
 async def _crowd(db: Any, opening: Opening, now: int) -> list[Session]:
@@ -148,11 +150,11 @@ async def _crowd(db: Any, opening: Opening, now: int) -> list[Session]:
     return [session_of(row) for row in await db.fetch(f"{_LIVE_OF_USER} FOR UPDATE", now, opening.session.user_id)]
 
 
-async def _make_room(db: Any, opening: Opening, now: int, crowd: list[Session]) -> list[Session]:
-    """End the session that the user chose, also when the newcomer will not fit all the same; return the others."""
-    chosen = [session for session in crowd if session.id == opening.end]
-    await _end(db, chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
-    return [session for session in crowd if session.id != opening.end]
+async def _make_room(db: Any, opening: Opening, now: int, live: list[Session]) -> Session | None:
+    """End the session that the user chose and return it, also when the newcomer will not fit all the same."""
+    chosen = [session for session in live if session.id == opening.end]
+    over = await _end(db, chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
+    return over[0] if over else None
 
 
 async def _end(db: Any, sessions: Sequence[Session], ending: Ending, feed_ttl_s: int) -> tuple[Session, ...]:

@@ -139,9 +139,9 @@ class SessionsOfUsers(Feed):
             return SignInVoid()
         if raw in crowd.held:  # it came in, and the answer was lost on the way
             return Opened(newcomer, ())
-        chosen = crowd.find(opening.end)
+        chosen, made_room = crowd.find(opening.end), None
         if chosen is not None and refusal(chosen, now) is None:
-            crowd.end(chosen, Ending("ended_by_user", now, newcomer.device), opening.feed_ttl_s)
+            made_room = crowd.end(chosen, Ending("ended_by_user", now, newcomer.device), opening.feed_ttl_s)
         admission = admit(opening.limits, crowd.live(now), newcomer, opening.roles)
         if isinstance(admission, LimitReached):
             if crowd.told:
@@ -157,7 +157,7 @@ class SessionsOfUsers(Feed):
         )
         listed = crowd.changed_list(raw, security_version=crowd.listed.security_version)
         await self._swap(shard, [listed, kept, *crowd.changes()], crowd.told)
-        return Opened(newcomer, evicted)
+        return Opened(newcomer, evicted, made_room)
 
     async def _end(self, crowd: Crowd, going: list[Session], ending: Ending, feed_ttl_s: int, listed: Change) -> None:
         for session in going:

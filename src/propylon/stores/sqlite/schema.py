@@ -41,10 +41,7 @@ def apply_missing(db: sqlite3.Connection) -> list[Migration]:
 def cannot_be_used(path: Path, error: Exception) -> SetupError:
     """Return the one sentence for a file that is no usable database."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return SetupError(
-        f"The store {path} cannot be used ({reason}): name another with PROPYLON_STORE, or correct the owner and mode"
-        " of the file and of its directory."
-    )
+    return SetupError("store_unusable", path=path, reason=reason)
 
 
 def inspect(path: Path) -> Inspection:

@@ -124,14 +124,14 @@ def _open(db: sqlite3.Connection, opening: Opening, now: int) -> Opened | LimitR
     newcomer = opening.session
     if db.execute(_VERSION, (newcomer.user_id,)).fetchone() != (opening.security_version,):
         return SignInVoid()
-    _make_room(db, opening, now)
+    made_room = _make_room(db, opening, now)
     admission = admit(opening.limits, _crowd(db, opening, now), newcomer, opening.roles)
     if isinstance(admission, LimitReached):
         return admission
     ending = Ending("evicted", now, newcomer.device)
     evicted = tuple(_end(db, session, ending, opening.feed_ttl_s) for session in admission.evicted)
     db.execute(INSERT_SESSION, (*fixed_values(newcomer), *changing_values(newcomer)))
-    return Opened(newcomer, evicted)
+    return Opened(newcomer, evicted, made_room)
 
 
 def _crowd(db: sqlite3.Connection, opening: Opening, now: int) -> list[Session]:
@@ -142,12 +142,12 @@ def _crowd(db: sqlite3.Connection, opening: Opening, now: int) -> list[Session]:
     return [session_of(row) for row in db.execute(_LIVE_OF_USER, (opening.session.user_id, now))]
 
 
-def _make_room(db: sqlite3.Connection, opening: Opening, now: int) -> None:
-    """End the session that the user chose, also when the newcomer will not fit all the same."""
+def _make_room(db: sqlite3.Connection, opening: Opening, now: int) -> Session | None:
+    """End the session that the user chose and return it, also when the newcomer will not fit all the same."""
     chosen = _find(db, opening.end) if opening.end is not None else None
     if chosen is None or chosen.user_id != opening.session.user_id or refusal(chosen, now) is not None:
-        return
-    _end(db, chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
+        return None
+    return _end(db, chosen, Ending("ended_by_user", now, opening.session.device), opening.feed_ttl_s)
 
 
 def _keep_outcome(

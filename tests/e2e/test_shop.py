@@ -1,0 +1,449 @@
+"""The shop's page in a browser: the same shop in each mode, and what a visitor sees when a session ends."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from examples.shop import demo
+from playwright.sync_api import Page, Response, Route, expect
+from tests.e2e.stories import PASSWORD, send_sign_in
+from tests.shop.launching import Launched
+
+Arrive = Callable[..., Page]
+Look = Callable[[Page, str], None]
+
+MODES = ("cookie", "bearer", "hybrid")
+TOKENS = "/v1/session/tokens"
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+LOOKS = [
+    pytest.param("en-US", "light", DESKTOP, id="en-light-desktop"),
+    pytest.param("ko-KR", "dark", DESKTOP, id="ko-dark-desktop"),
+    pytest.param("ko-KR", "light", PHONE, id="ko-light-phone"),
+    pytest.param("en-US", "dark", PHONE, id="en-dark-phone"),
+]
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+class Place:
+    """Propylon and the shop, running, and an account that nobody else uses."""
+
+    def __init__(self, launched: Launched) -> None:
+        self.shop = launched.shop_url()
+        self.propylon = launched.url
+        self.account = {"email": f"mina-{uuid.uuid4().hex[:8]}@example.com", "password": PASSWORD}
+        httpx.post(f"{self.propylon}/v1/users", json={**self.account, "name": "Mina"}).raise_for_status()
+
+    def open_session(self) -> dict[str, Any]:
+        """Sign in as an app does; return the answer."""
+        answer = httpx.post(f"{self.propylon}/v1/sessions", json={**self.account, "mode": "bearer"})
+        body: dict[str, Any] = answer.raise_for_status().json()
+        return body
+
+    def end_all_sessions(self) -> None:
+        """Sign the user out everywhere, from another device."""
+        bearer = {"authorization": f"Bearer {self.open_session()['access_token']}"}
+        httpx.delete(f"{self.propylon}/v1/sessions", headers=bearer).raise_for_status()
+
+    def visit(self, page: Page) -> None:
+        """Open the shop, wait until it has found out who is there, and write the account where the demo's stands."""
+        page.goto(self.shop)
+        page.wait_for_selector("html[data-ready]")
+        if page.locator("#gate").is_visible():
+            for name, value in self.account.items():
+                page.fill(f"#sign-in input[name={name}]", value)
+
+
+Open = Callable[..., Place]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launched]]:
+    """Start the launcher, once for all tests that want the same settings."""
+    launched: dict[tuple[tuple[str, str], ...], Launched] = {}
+
+    def start(**settings: str) -> Launched:
+        key = tuple(settings.items())
+        if key not in launched:
+            environ = {f"PROPYLON_{name.upper()}": value for name, value in settings.items()}
+            launched[key] = Launched(tmp_path_factory.mktemp("shop"), environ=environ)
+        return launched[key]
+
+    yield start
+    for one in launched.values():
+        one.end()
+
+
+@pytest.fixture
+def open_shop(running: Callable[..., Launched]) -> Open:
+    """Open the shop beside a Propylon of these settings, with a new account."""
+    return lambda **settings: Place(running(**settings))
+
+
+def sign_in(page: Page, mode: str) -> None:
+    """Sign in with the account that is filled in."""
+    page.locator(f"#sign-in input[value={mode}]").check(force=True)
+    page.click("#sign-in button[type=submit]")
+    expect(page.locator("#who")).to_be_visible()
+
+
+def add(page: Page, product: str) -> None:
+    """Put one into the cart."""
+    page.click(f"[data-key=add-{product}]")
+
+
+def told(page: Page) -> str:
+    """Return the code of the refusal that is shown."""
+    expect(page.locator("#problem")).to_be_visible()
+    assert page.locator(".problem__title").inner_text()
+    assert page.locator(".problem__detail").inner_text()
+    return page.locator(".problem__code").inner_text()
+
+
+def travelled(page: Page) -> list[tuple[str, str]]:
+    """Return what the page shows of its requests, the oldest first: method and path, and status."""
+    rows = page.locator("#travels tr").all()
+    shown = [(row.locator("td:first-child code").inner_text(), row.locator(".status").inner_text()) for row in rows]
+    return shown[::-1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_shop_is_the_same_in_every_mode(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """Sign in, fill the cart, order, see the order, sign out; and it is over."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    expect(page.locator("[data-key=add-lamp]")).to_be_disabled()
+    sign_in(page, mode)
+    expect(page.locator("#who-email")).to_have_text(place.account["email"])
+    expect(page.locator("#facts")).to_contain_text("session cookie" if mode == "cookie" else "bearer token")
+    expect(page.locator("#life")).to_be_visible(visible=mode != "cookie")
+    add(page, "lamp")
+    add(page, "cup")
+    page.click("[data-key=more-cup]")
+    expect(page.locator("#cart-sum")).to_contain_text("132,000")
+    page.click("#order")
+    expect(page.locator("#ordered")).to_contain_text("is placed")
+    expect(page.locator("#order-lines li")).to_have_count(1)
+    expect(page.locator("#order-lines")).to_contain_text("Celadon cup \u00d7 2")
+    expect(page.locator("#cart-lines li")).to_have_count(0)
+    page.click("#sign-out")
+    expect(page.locator("#gate")).to_be_visible()
+    expect(page.locator("#gate-title")).to_be_focused()
+    assert travelled(page)[-1] == ("DELETE /v1/session", "204")
+    place.visit(page)
+    expect(page.locator("#gate")).to_be_visible()
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("mode", "stays"), [("cookie", True), ("hybrid", True), ("bearer", False)])
+def test_a_reload_keeps_what_the_browser_keeps(open_shop: Open, visitor: Arrive, mode: str, *, stays: bool) -> None:
+    """A cookie survives a reload, and so does what it renews; tokens in the page's memory do not."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, mode)
+    add(page, "tea")
+    expect(page.locator("#cart-lines li")).to_have_count(1)
+    place.visit(page)
+    expect(page.locator("#who")).to_be_visible(visible=stays)
+    expect(page.locator("#problem")).to_be_hidden()
+    expect(page.locator("#cart-lines li")).to_have_count(int(stays))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_ended_session_is_told_at_the_next_request(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """Somebody ends it on the account page of another device: the next click says so, and the gate is there again."""
+    place, page, laptop = open_shop(), visitor(), visitor()
+    place.visit(page)
+    sign_in(page, mode)
+    laptop.goto(f"{place.propylon}/login")
+    send_sign_in(laptop, **place.account)
+    laptop.locator("li.device:not(.device--current) form button").click()
+    laptop.wait_for_url("**/account?notice=session_ended")
+    add(page, "lamp")
+    assert told(page) == "session_revoked"
+    expect(page.locator("#gate")).to_be_visible()
+    expect(page.locator("#cart-lines li")).to_have_count(0)
+    sign_in(page, mode)
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@pytest.mark.parametrize("mode", ["cookie", "hybrid"])
+def test_a_session_that_ended_meanwhile_is_told_once_after_a_reload(
+    open_shop: Open, visitor: Arrive, mode: str
+) -> None:
+    """The dead cookie is still there; who comes back learns why, and is not told again and again."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, mode)
+    place.end_all_sessions()
+    place.visit(page)
+    assert told(page) == "session_revoked"
+    place.visit(page)
+    expect(page.locator("#problem")).to_be_hidden()
+    expect(page.locator("#gate")).to_be_visible()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_evicted_session_is_told_by_what(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """With one session a user, the second device takes the place of the first, whose visitor reads when and by what."""
+    place, first, second = open_shop(session_limit="1"), visitor(), visitor()
+    place.visit(first)
+    sign_in(first, mode)
+    place.visit(second)
+    sign_in(second, mode)
+    add(first, "lamp")
+    assert told(first) == "session_evicted"
+    expect(first.locator(".problem__detail")).to_contain_text("UTC")
+    expect(first.locator(".problem__detail")).to_contain_text("Chrome")
+
+
+@pytest.mark.parametrize("mode", ["bearer", "hybrid"])
+def test_an_expired_token_is_renewed_before_the_request(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """The count-down ends; the next click renews first, so that nothing is refused on the way."""
+    place, page = open_shop(access_ttl_s="2"), visitor()
+    place.visit(page)
+    sign_in(page, mode)
+    expect(page.locator("#countdown")).to_have_text("expired")
+    before = len(travelled(page))
+    add(page, "lamp")
+    expect(page.locator("#cart-lines li")).to_have_count(1)
+    assert travelled(page)[before:] == [(f"POST {TOKENS}", "200"), ("POST /api/cart/lamp", "200")]
+    expect(page.locator("#countdown")).not_to_have_text("expired")
+
+
+@pytest.mark.parametrize("mode", ["bearer", "hybrid"])
+def test_many_requests_at_once_renew_once(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """Ten requests find the token refused at the same moment: one renewal, ten answers."""
+    place, page = open_shop(access_ttl_s="1"), visitor()
+    place.visit(page)
+    statuses = page.evaluate(
+        """async ([propylon, mode, email, password]) => {
+          const { Session } = await import("/session.js")
+          const seen = []
+          const travelled = ({ url, status }) => seen.push([new URL(url, location.href).pathname, status])
+          const session = new Session(propylon, { language: () => "en", travelled })
+          await session.signIn(mode, email, password)
+          await new Promise((resolve) => setTimeout(resolve, 1_100))
+          session.token.endsAt = Date.now() + 60_000 // the page's clock is wrong: it learns from the refusals
+          await Promise.all(Array.from({ length: 10 }, () => session.fetch("GET", "/api/me")))
+          return seen
+        }""",
+        [place.propylon, mode, *place.account.values()],
+    )
+    assert [status for path, status in statuses if path == TOKENS] == [200]
+    assert sorted(status for path, status in statuses if path == "/api/me") == [200] * 10 + [401] * 10
+
+
+def test_a_token_that_stays_refused_is_not_renewed_for_ever(open_shop: Open, visitor: Arrive) -> None:
+    """The renewal hands out a token that is refused again: one more try, then the gate, and the reason."""
+    place, page = open_shop(access_ttl_s="1"), visitor()
+    place.visit(page)
+    sign_in(page, "bearer")
+    stale = place.open_session()
+    page.wait_for_timeout(1_200)
+    headers = {"access-control-allow-origin": place.shop, "access-control-allow-credentials": "true"}
+    renewals: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            renewals.append(route)
+        route.fulfill(status=200, headers=headers, body=json.dumps(stale))
+
+    page.route(f"**{TOKENS}", answer)
+    before = len(travelled(page))
+    add(page, "lamp")
+    assert told(page) == "token_expired"
+    expect(page.locator("#gate")).to_be_visible()
+    assert [entry for entry in travelled(page)[before:] if "/api/" in entry[0]] == [("POST /api/cart/lamp", "401")] * 2
+    assert len(renewals) == 2  # one because it was near its end, one because it was refused
+
+
+def test_a_lost_answer_is_no_sign_out(open_shop: Open, visitor: Arrive) -> None:
+    """Propylon cannot be reached: the page says so, and does not claim that the session has ended."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, "cookie")
+    page.route("**/v1/session", lambda route: route.abort())
+    page.click("#sign-out")
+    assert told(page) == "unreachable"
+    expect(page.locator("#who")).to_be_visible()
+    page.unroute("**/v1/session")
+    page.click("#sign-out")
+    expect(page.locator("#gate")).to_be_visible()
+
+
+def test_an_order_whose_answer_was_lost_is_placed_once(open_shop: Open, visitor: Arrive) -> None:
+    """The order arrived, its answer did not; pressing again shows that order."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, "bearer")
+    add(page, "ink")
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/orders", lose)
+    page.click("#order")
+    assert told(page) == "unreachable"
+    page.unroute("**/api/orders")
+    page.click("#order")
+    expect(page.locator("#ordered")).to_contain_text("is placed")
+    expect(page.locator("#order-lines li")).to_have_count(1)
+
+
+def test_presses_in_a_row_all_count_and_the_focus_stays(open_shop: Open, visitor: Arrive) -> None:
+    """Three times + is three more, by the keyboard too; where the line is gone, the focus is at the cart."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, "cookie")
+    add(page, "bell")
+    more = page.locator("[data-key=more-bell]")
+    more.focus()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+    expect(page.locator(".steps")).to_contain_text("4")
+    expect(page.locator("[data-key=more-bell]")).to_be_focused()
+    expect(page.locator("#said")).to_contain_text("Wind bell, 4")
+    page.locator("[data-key=fewer-bell]").focus()
+    for _ in range(4):
+        page.keyboard.press("Enter")
+    expect(page.locator("#cart-lines li")).to_have_count(0)
+    expect(page.locator("#cart-title")).to_be_focused()
+
+
+def test_propylons_own_page_signs_in_and_leads_back(open_shop: Open, visitor: Arrive) -> None:
+    """The link goes to the sign-in page and the shop is where one arrives, signed in by the cookie."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    page.click("#own-page")
+    page.wait_for_url(f"{place.propylon}/login**")
+    send_sign_in(page, **place.account)
+    page.wait_for_url(f"{place.shop}/")
+    expect(page.locator("#who")).to_be_visible()
+    expect(page.locator("#who-mode")).to_have_text("Cookie")
+
+
+@pytest.mark.parametrize("mode", ["bearer", "hybrid"])
+def test_a_session_handed_over_opens_the_account_signed_in(open_shop: Open, visitor: Arrive, mode: str) -> None:
+    """One session in two forms: the account page lists one device, and ending it there ends it here."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    sign_in(page, mode)
+    page.click("#hand-over")
+    expect(page.locator("#facts")).to_contain_text("the same session")
+    expect(page.locator("#account-link")).to_be_focused()
+    with page.expect_popup() as opened:
+        page.click("#account-link")
+    account = opened.value
+    expect(account.locator("li.device")).to_have_count(1)
+    expect(account.locator("li.device--current")).to_have_count(1)
+    account.locator("form[action$='/logout'] button").first.click()
+    account.wait_for_url("**/login**")
+    add(page, "lamp")
+    assert told(page) == "session_revoked"
+
+
+def test_a_newcomer_has_nothing_to_type(open_shop: Open, visitor: Arrive) -> None:
+    """The demo account stands in the form: one press, and they are in."""
+    place, page = open_shop(), visitor()
+    page.goto(place.shop)
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator("#demo-hint")).to_be_visible()
+    page.click("#sign-in button[type=submit]")
+    expect(page.locator("#who-email")).to_have_text(demo.SIGN_IN["email"])
+
+
+def test_a_wrong_password_is_told_and_changes_nothing(open_shop: Open, visitor: Arrive) -> None:
+    """The refusal stands on the page in words; nobody is signed in."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    page.fill("#sign-in input[name=password]", "not the password")
+    page.click("#sign-in button[type=submit]")
+    assert told(page) == "credentials_wrong"
+    expect(page.locator("#gate")).to_be_visible()
+    page.click("#problem-close")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_another_name_of_this_machine_leads_to_the_right_one(open_shop: Open, visitor: Arrive) -> None:
+    """Cookies belong to the name: 127.0.0.1 would never see those of localhost."""
+    place, page = open_shop(), visitor()
+    page.goto(place.shop.replace("localhost", "127.0.0.1"))
+    page.wait_for_url(f"{place.shop}/")
+
+
+def test_the_language_is_switched_at_once_and_stays(open_shop: Open, visitor: Arrive) -> None:
+    """Everything that is read, refusals too, is in the language that was chosen."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    page.click("[data-language=ko]")
+    expect(page.locator("html")).to_have_attribute("lang", "ko")
+    expect(page.locator("#gate-title")).to_have_text("로그인")
+    page.fill("#sign-in input[name=password]", "not the password")
+    page.click("#sign-in button[type=submit]")
+    assert told(page) == "credentials_wrong"
+    assert not page.locator(".problem__detail").inner_text().isascii()
+    place.visit(page)
+    expect(page.locator("html")).to_have_attribute("lang", "ko")
+
+
+def test_both_languages_have_every_text(open_shop: Open, visitor: Arrive) -> None:
+    """Whoever adds a sentence adds it twice."""
+    place, page = open_shop(), visitor()
+    place.visit(page)
+    keys = page.evaluate('import("/texts.js").then(({ TEXTS }) => Object.values(TEXTS).map(Object.keys))')
+    assert keys[0] == keys[1]
+    said = page.evaluate("[...document.querySelectorAll('[data-say]')].map((element) => element.dataset.say)")
+    assert set(said) <= set(keys[0])
+
+
+@pytest.mark.parametrize(("locale", "scheme", "size"), LOOKS)
+def test_the_page_is_accessible_fits_and_is_complete(
+    open_shop: Open, visitor: Arrive, look: Look, locale: str, scheme: str, size: dict[str, int]
+) -> None:
+    """Signed out, signed in and refused: no WCAG violation, no sideways scrolling, no file that is missing."""
+    place = open_shop()
+    page = visitor(locale=locale, color_scheme=scheme, viewport=size, bypass_csp=True)
+    missing: list[str] = []
+    page.on("response", lambda answer: missing.append(answer.url) if _is_missing(answer) else None)
+    label = f"{locale}-{scheme}-{size['width']}"
+    place.visit(page)
+    _check(page, locale)
+    look(page, f"shop-out-{label}")
+    sign_in(page, "bearer")
+    for product in ("lamp", "cup", "notebook"):
+        add(page, product)
+    expect(page.locator("#cart-lines li")).to_have_count(3)
+    page.click("#order")
+    expect(page.locator("#order-lines li")).to_have_count(1)
+    add(page, "fan")
+    expect(page.locator("#cart-lines li")).to_have_count(1)
+    _check(page, locale)
+    look(page, f"shop-in-{label}")
+    place.end_all_sessions()
+    page.click("[data-key=more-fan]")
+    assert told(page) == "session_revoked"
+    _check(page, locale)
+    look(page, f"shop-ended-{label}")
+    assert missing == []
+
+
+def _is_missing(answer: Response) -> bool:
+    return answer.status >= 400 and answer.status != 401
+
+
+def _check(page: Page, locale: str) -> None:
+    assert page.locator("html").get_attribute("lang") == locale[:2]
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    found: list[dict[str, Any]] = Axe().run(page, options=RULES).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
