@@ -199,7 +199,7 @@ async def test_a_key_that_has_served_its_time_is_replaced(
     assert len(one.runtime.keys.stored) == 1
     clock.advance(1)
     await one.runtime.tend()
-    two.runtime.gate.listen()
+    await two.runtime.gate.listen()
     await two.runtime.tend()
     assert len(two.runtime.keys.stored) == 2
     tokens = [(await sign_in(connect(node), "bearer"))["access_token"] for node in (one, two)]
