@@ -7,8 +7,8 @@ import math
 import pytest
 
 from propylon.core.revocation import FeedEntry
-from propylon.stores.postgres import unread as module
 from propylon.stores.news import Lags
+from propylon.stores.postgres import unread as module
 from propylon.stores.postgres.unread import START, Place, Unread
 
 FORGET = [("session_changed", ""), ("user_changed", ""), ("keys_changed", ""), ("mode_changed", "")]
