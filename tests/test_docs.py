@@ -138,9 +138,7 @@ def test_every_dependency_has_its_reason() -> None:
     project = pyproject[: pyproject.index("[project.scripts]")]
     direct = set(re.findall(r'"([\w-]+)(?:\[\w+\])?>=', project[project.index("\ndependencies") :]))
     rows = re.findall(r"^\| ([\w-]+) \|", prose(ROOT / "docs/decisions/0002-dependencies.md"), re.MULTILINE)
-    assert sorted(rows) == sorted(
-        [*direct, "uv", "what", "what", "what"]
-    )  # uv compiles the locks; "what" heads a table
+    assert sorted(row for row in rows if row != "what") == sorted([*direct, "uv"])  # uv compiles the locks
 
 
 def _commands(group: click.Group, path: str) -> list[str]:

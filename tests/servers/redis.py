@@ -42,7 +42,7 @@ class RedisServer:
         self.home = Path(tempfile.mkdtemp(prefix="propylon-redis-"))
         self._command = self._as_sentinel(sentinel) if sentinel else self._as_server(words)
         self._process: subprocess.Popen[bytes] | None = None
-        self.admin = redis.Redis(port=self.port, socket_timeout=5)
+        self.admin: Any = redis.Redis(port=self.port, socket_timeout=5)
 
     @property
     def url(self) -> str:

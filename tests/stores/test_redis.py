@@ -20,8 +20,8 @@ class OnRedis(SharedStoreContract, SessionStoreContract):
     """Accounts in a file, sessions where the class says."""
 
     @pytest.fixture(autouse=True)
-    def _place(self, tmp_path: Path, url: str) -> None:
-        self.path, self.url = tmp_path / "accounts.db", url
+    def _place(self, tmp_path: Path, where: str) -> None:
+        self.path, self.url = tmp_path / "accounts.db", where
 
     async def make_store(self) -> Store:
         """Return an opened store."""
@@ -41,7 +41,7 @@ class TestOnOneServer(OnRedis):
     """``redis://``."""
 
     @pytest.fixture
-    def url(self, redis_server: RedisServer) -> str:
+    def where(self, redis_server: RedisServer) -> str:
         """An empty server."""
         redis_server.admin.flushall()
         return redis_server.url
@@ -51,7 +51,7 @@ class TestBehindSentinels(OnRedis):
     """``redis+sentinel://``."""
 
     @pytest.fixture
-    def url(self, sentinels: Sentinels) -> str:
+    def where(self, sentinels: Sentinels) -> str:
         """An empty master."""
         sentinels.master().admin.flushall()
         return sentinels.url
@@ -61,7 +61,7 @@ class TestOnACluster(OnRedis):
     """``redis+cluster://``."""
 
     @pytest.fixture
-    def url(self, cluster: Cluster) -> str:
+    def where(self, cluster: Cluster) -> str:
         """Empty masters."""
         cluster.empty()
         return cluster.url

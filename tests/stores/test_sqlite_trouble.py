@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from propylon.core.revocation import FeedEntry
 from propylon.errors import StoreUnavailable
+from propylon.stores.news import FEED_KEEP_S
 from propylon.stores.sqlite import SqliteStore, connection, feed, writer
 from propylon.stores.sqlite.feed import announce
 from propylon.testing import a_session, a_user
@@ -247,3 +248,21 @@ async def test_news_without_a_mapped_index_are_read_each_time(store: SqliteStore
     await end(store, session.id)
     assert heard(store) == [("session_ended", session.id, "signed_out")]
     store._mark = mark
+
+
+async def test_what_was_removed_unread_between_others_is_noticed_too(store: SqliteStore, tmp_path: Path) -> None:
+    """A change is kept for a shorter time than an ending: whoever slept between the two is told to forget."""
+    sleeper = SqliteStore(tmp_path / "propylon.db")
+    await sleeper.open()
+    sessions = [await opened(store) for _ in range(2)]
+    assert heard(sleeper) == []
+    await end(store, sessions[0].id)
+    await store.rename_user("user-1", "Lee")
+    await end(store, sessions[1].id)
+    with closing(sqlite3.connect(tmp_path / "propylon.db")) as other:
+        (changed_until,) = other.execute("SELECT expires_at FROM feed WHERE subject = 'user_changed'").fetchone()
+    await store.purge(changed_until + FEED_KEEP_S, keep_ended_s=10**10)
+    told = heard(sleeper)
+    assert [id_ for subject, id_, _ in told if subject == "session_ended"] == [session.id for session in sessions]
+    assert ("user_changed", "", "") in told
+    await sleeper.close()

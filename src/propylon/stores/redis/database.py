@@ -12,20 +12,22 @@ from importlib import resources
 from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.asyncio.cluster import PipelineCommand
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import TimeoutError as NoAnswerError
 
 from propylon.errors import SetupError, StoreUnavailable
 from propylon.stores.coalescing import Coalescer
-from propylon.stores.redis.layout import BEAT, EVERYTHING, FEEDS, shard_of
+from propylon.stores.redis.layout import BEAT, EVERYTHING, shard_of
 from propylon.stores.redis.place import MAX_UNDER_WAY, Client, Place, connect
 
 T = TypeVar("T")
 
-# A command is given up after this time, whatever the servers do. Who has to wait for the one before hears after two.
+# A command is given up after this time, whatever the servers do; who has to wait for the one before, after two. The
+# driver gives up a connection a little earlier, and then looks for the master anew.
 CALL_TIMEOUT_S = 1.0
 
 # A replica that has not received a write by then is not going to before the caller gives up.
-CONFIRM_TIMEOUT_MS = 900
+CONFIRM_WITHIN_MS = 600
 
 # So often a verb decides anew because somebody else was first. Each time at least one of them wins, so this many in
 # a row take more callers than a server has room for.
@@ -33,6 +35,8 @@ MAX_TRIES = 200
 LONGEST_PAUSE_S = 0.02
 
 SCAN_AT_ONCE = 500
+
+OUT_OF_TIME = (TimeoutError, NoAnswerError)
 
 
 class Script(NamedTuple):
@@ -65,9 +69,7 @@ class Database:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._client: Client | None = None
-        # In a cluster all of one question must lie in one slot, elsewhere everything does.
-        groups = len(FEEDS) if place.kind == "cluster" else 1
-        self._found = [Coalescer(self._mget) for _ in range(groups)]
+        self._found = Coalescer(self.values)
         self._confirmed = Coalescer(self._confirm)
         self._turns = asyncio.Semaphore(MAX_UNDER_WAY)
 
@@ -94,8 +96,7 @@ class Database:
 
     async def find(self, key: bytes) -> bytes | None:
         """Return a value; all that are asked for in one turn of the loop are one question."""
-        group = shard_of(key) if len(self._found) > 1 else 0
-        return await self._found[group].find(key)
+        return await self._found.find(key)
 
     async def command(self, *words: Any) -> Any:
         """Send one command."""
@@ -129,10 +130,16 @@ class Database:
 
     async def values(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the values of many keys."""
-        groups: dict[int, list[bytes]] = defaultdict(list)
+        if not keys:
+            return {}
+        if self._place.kind != "cluster":
+            return _pairs(keys, await self.command("MGET", *keys))
+        shards: dict[int, list[bytes]] = defaultdict(list)  # all of one MGET must lie in one slot
         for key in keys:
-            groups[shard_of(key) if len(self._found) > 1 else 0].append(key)
-        found = await asyncio.gather(*(self._mget(group) for group in groups.values()))
+            shards[shard_of(key)].append(key)
+        found = await asyncio.gather(
+            *(self._at_node(node, some) for node, some in (await self._by_node(shards)).items())
+        )
         return {key: value for some in found for key, value in some.items()}
 
     async def _safe(self, shard: int) -> None:
@@ -151,7 +158,7 @@ class Database:
     async def _confirm_one(self, shard: int) -> None:
         # Replication keeps the order, so whoever has this write has all before it, whichever connection they came by.
         beat = ("SET", BEAT[shard], b"1")
-        wait = ("WAIT", self._place.replicas, CONFIRM_TIMEOUT_MS)
+        wait = ("WAIT", self._place.replicas, CONFIRM_WITHIN_MS)
         async with self._at_server() as commands:
             if self._place.kind == "cluster":
                 node = commands.get_node_from_key(BEAT[shard])
@@ -168,9 +175,29 @@ class Database:
         if have_it < self._place.replicas:
             raise StoreUnavailable("store_unavailable", replicas=have_it)
 
-    async def _mget(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        values = await self.command("MGET", *keys)
-        return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+    async def _by_node(self, shards: Mapping[int, list[bytes]]) -> dict[Any, list[list[bytes]]]:
+        """Return the questions for each master, as far as is known who has what."""
+        nodes: dict[Any, list[list[bytes]]] = defaultdict(list)
+        async with self._at_server() as commands:
+            await commands.initialize()
+            for shard, keys in shards.items():
+                nodes[commands.get_node_from_key(BEAT[shard])].append(keys)
+        return nodes
+
+    async def _at_node(self, node: Any, questions: Sequence[list[bytes]]) -> dict[bytes, bytes]:
+        """Ask one master in one go; what has moved meanwhile is asked for where it is now."""
+        asked = [PipelineCommand(number, "MGET", *keys) for number, keys in enumerate(questions)]
+        try:
+            async with self._at_server():
+                await node.execute_pipeline(asked)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, OUT_OF_TIME):
+                raise
+        found: dict[bytes, bytes] = {}
+        for keys, command in zip(questions, asked, strict=True):
+            answer = command.result if isinstance(command.result, list) else await self.command("MGET", *keys)
+            found |= _pairs(keys, answer)
+        return found
 
     async def _masters(self) -> list[tuple[str, Any]]:
         async with self._at_server() as commands:
@@ -192,8 +219,12 @@ class Database:
                     return
                 async with self._turns:
                     yield commands
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
+
+
+def _pairs(keys: Sequence[bytes], values: Sequence[bytes | None]) -> dict[bytes, bytes]:
+    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
 
 async def decided(step: Callable[[], Awaitable[T]]) -> T:

@@ -18,8 +18,8 @@ from propylon.errors import SetupError
 
 Kind = Literal["single", "sentinel", "cluster"]
 
-# An answer from a healthy server takes less than a millisecond; one that takes a second is not coming.
-ANSWER_TIMEOUT_S = 1.0
+# An answer from a healthy server takes less than a millisecond; one that takes this long is not coming.
+ANSWER_TIMEOUT_S = 0.8
 
 # So many commands of one process are under way at most; the others wait for their turn.
 MAX_UNDER_WAY = 16
@@ -85,11 +85,6 @@ class Place(Discreet, msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             scheme = url.partition(":")[0][:20]
             raise SetupError(f"The store of sessions has no usable {scheme}:// URL: write {_FORMS}.") from None
-
-
-def is_redis(url: str) -> bool:
-    """Return whether a URL names a store of this kind."""
-    return url.partition("://")[0] in _KINDS and "://" in url
 
 
 class Client:

@@ -69,8 +69,9 @@ class Feed(Database):
         before = self._heard or 0
         entries = [FeedEntry(*row) for row in self._read_all(_SINCE, (before,))]
         newly, self._heard = self._heard is None, entries[-1].position if entries else before
-        # One writer at a time numbers them without gaps, so a gap is what was dropped before we read it.
-        gap = entries and not newly and entries[0].position != before + 1
+        # One writer at a time numbers them without gaps, so a gap is what was dropped before we read it. It may lie
+        # between entries too: a change is kept for a shorter time than an ending.
+        gap = entries and not newly and entries[-1].position - before != len(entries)
         return missed(entries[0].position - 1) + entries if gap else entries
 
 
