@@ -41,7 +41,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 @every_document
 def test_every_file_that_a_document_names_exists(path: Path) -> None:
     """A path of the tree in backquotes is one: nobody is sent to a file that was moved."""
-    named = re.findall(r"`((?:src|tests|docs|scripts|requirements|examples|bench)/[\w./-]+)`", prose(path))
+    named = re.findall(r"`((?:src|tests|docs|scripts|requirements|examples|bench|deploy)/[\w./-]+)`", prose(path))
     for file in named:
         assert (ROOT / file).exists(), file
 
@@ -87,7 +87,7 @@ def test_both_languages_have_the_same_code(english: Path, korean: Path) -> None:
     assert blocks(english) == blocks(korean)
 
 
-@pytest.mark.parametrize("name", ["README", "docs/http", "docs/guide"])
+@pytest.mark.parametrize("name", ["README", "docs/http", "docs/guide", "deploy/README"])
 def test_both_languages_link_to_each_other(name: str) -> None:
     """A reader of either finds the other."""
     english, korean = ROOT / f"{name}.md", ROOT / f"{name}.ko.md"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -16,11 +15,13 @@ from threading import Thread
 
 import httpx
 import pytest
-from tests.documents import ROOT, blocks, name_of, programs
+from tests.documents import ROOT, blocks, links, name_of, programs
 from tests.http.serving import Served, free_port
+from tests.servers.fronts import DEPLOY, nginx, replaced
 
 SAID = "http://localhost:8000"
 README = ROOT / "README.md"
+FORWARD_AUTH = DEPLOY / "nginx-forward-auth.conf"
 BROWSER = {"sec-fetch-site": "same-origin"}
 ACCOUNT = {"email": "mina@example.com", "password": "correct horse battery"}
 
@@ -174,43 +175,24 @@ def behind() -> Iterator[int]:
 
 
 @pytest.fixture
-def nginx(serve: Callable[..., Served], behind: int, tmp_path: Path) -> Iterator[str]:
-    """The nginx of docs/http.md in front of a real Propylon, over http on a loopback port; its URL."""
+def guarded(serve: Callable[..., Served], behind: int, tmp_path: Path) -> Iterator[str]:
+    """The nginx that docs/http.md points to in front of a real Propylon, over http on a loopback port; its URL."""
     port = free_port()
     url = f"http://localhost:{port}"
     propylon = serve(public_url=url, trusted_proxies="127.0.0.1")
-    site = blocks(ROOT / "docs/http.md", "nginx")[0].text
-    site = re.sub(r"^ *ssl_certificate.*\n", "", site, flags=re.MULTILINE)
-    for told, here in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port}"),
+    here = (
         ("server_name app.example.com", "server_name localhost"),
         ("127.0.0.1:8000", f"127.0.0.1:{propylon.port}"),
         ("127.0.0.1:3000", f"127.0.0.1:{behind}"),
-    ):
-        assert told in site
-        site = site.replace(told, here)
-    paths = "".join(
-        f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    logs = f"access_log off;\nerror_log {tmp_path}/nginx.log;\n"
-    head = f"pid {tmp_path}/nginx.pid;\ndaemon off;\nevents {{}}\n"
-    (tmp_path / "nginx.conf").write_text(f"{head}http {{\n{logs}{paths}{site}}}\n")
-    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx", "-e", f"{tmp_path}/nginx.log"]
-    command += ["-c", f"{tmp_path}/nginx.conf", "-p", str(tmp_path)]
-    subprocess.run([*command, "-t"], check=True, capture_output=True)
-    server = subprocess.Popen(command)
-    try:
-        wait_for(f"{url}/v1/session")
+    with nginx(replaced(FORWARD_AUTH.read_text(), *here), port, tmp_path):
         yield url
-    finally:
-        server.terminate()
-        server.wait(15)
 
 
-def test_behind_nginx_the_app_learns_who_is_calling_and_nobody_can_say_it_themselves(nginx: str) -> None:
-    """The snippet lets signed-in requests through with their identity, and neither others nor made-up headers."""
+def test_behind_nginx_the_app_learns_who_is_calling_and_nobody_can_say_it_themselves(guarded: str) -> None:
+    """The file lets signed-in requests through with their identity, and neither others nor made-up headers."""
     forged = {"x-propylon-user": "root", "x-propylon-roles": "admin", "x-original-method": "GET"}
-    with httpx.Client(base_url=nginx) as browser:
+    with httpx.Client(base_url=guarded) as browser:
         assert browser.get("/orders", headers=forged).status_code == 401
         user = browser.post("/v1/users", json=ACCOUNT, headers=BROWSER).json()["user"]["id"]
         signed_in = browser.post("/v1/sessions", json=ACCOUNT, headers=BROWSER).json()["session"]
@@ -227,9 +209,10 @@ def test_behind_nginx_the_app_learns_who_is_calling_and_nobody_can_say_it_themse
 @pytest.mark.parametrize("path", [ROOT / "docs/http.md"], ids=name_of)
 def test_the_proxies_trust_only_what_propylon_says(path: Path) -> None:
     """Each snippet names all three headers; a proxy that forgot one would let a client's own pass."""
-    for language in ("nginx", "caddyfile", "yaml"):
-        text = blocks(path, language)[0].text
-        assert all(f"X-Propylon-{name}" in text for name in ("User", "Session", "Roles")), language
+    assert f"../{FORWARD_AUTH.relative_to(ROOT)}" in links(path)
+    snippets = [blocks(path, language)[0].text for language in ("caddyfile", "yaml")]
+    for text in (FORWARD_AUTH.read_text(), *snippets):
+        assert all(f"X-Propylon-{name}" in text for name in ("User", "Session", "Roles")), text
 
 
 def wait_for(url: str, patience_s: float = 20) -> None:
