@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import httpx
 import pytest
 from tests.http.driving import EMAIL, PASSWORD, bearer
 from tests.http.serving import Served, free_port
+from tests.servers.fronts import nginx
 from tests.verifier.issuer import eventually, refuses
 
 from propylon.verifier import Verifier
@@ -23,21 +21,10 @@ def behind_nginx(serve: Callable[..., Served], tmp_path: Path) -> Iterator[tuple
     port = free_port()
     url = f"http://localhost:{port}"
     served = serve(public_url=url, trusted_proxies="127.0.0.1")
-    paths = "".join(
-        f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/nginx.pid;\ndaemon off;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{paths}gzip on;\ngzip_types *;\n"
-        f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_set_header Host $http_host;"
-        f" proxy_pass http://127.0.0.1:{served.port}; }} }}\n}}\n"
-    )
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
-    command = [nginx, "-e", f"{tmp_path}/nginx.log", "-c", f"{tmp_path}/nginx.conf", "-p", str(tmp_path)]
-    server = subprocess.Popen(command)
-    yield served, url
-    server.terminate()
-    server.wait(15)
+    passed_on = f"proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:{served.port};"
+    site = f"server {{ listen 443 ssl; location / {{ {passed_on} }} }}\n"
+    with nginx(site, port, tmp_path):
+        yield served, url
 
 
 def test_through_nginx_an_ending_arrives_at_once(behind_nginx: tuple[Served, str]) -> None:
