@@ -44,7 +44,7 @@ def three_sessions(tmp_path: Path) -> Callable[[], int]:
 def test_a_script_has_to_say_that_it_is_meant(program: Run, three_sessions: Callable[[], int]) -> None:
     """Nobody is there to be asked."""
     ran = program(*EVERYONE)
-    assert (ran.status, ran.out) == (1, "")
+    assert (ran.status, ran.out) == (2, "")
     assert "--yes" in ran.err
     assert three_sessions() == 3
 

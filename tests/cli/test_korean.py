@@ -48,15 +48,20 @@ WRONG: list[tuple[str, str, str]] = [
     ("STORE", "sqlite:///x.db?mode=ro", "SQLite 저장소는 옵션 없이"),
     ("STORE", "sqlite:///gone/x.db", "gone/x.db 저장소를 쓸 수 없습니다(No such file or directory)."),
     ("STORE", "memory://", "다른 명령이 들여다볼 수 없습니다."),
-    ("SESSION_STORE", "sqlite:///other.db", "PROPYLON_STORE와 다릅니다."),
+    ("STORE", "postgresql://me:hunter2#x@host/db", "비밀번호의 특수 문자는 %XX로 적어 주세요."),
+    ("SESSION_STORE", "sqlite:///other.db", "세션을 PROPYLON_STORE에 함께 보관하려면 빼 주세요."),
+    ("SESSION_STORE", "redis://:hunter2@a,b", "세션 저장소로 지정한 redis:// URL을 쓸 수 없습니다."),
+    ("SESSION_STORE", "redis://:hunter2@127.0.0.1:1", "응답하는 Redis 서버가 없습니다."),
     ("CONFIG", "gone.toml", "gone.toml 설정 파일이 없습니다."),
     ("KEY_FILE", "gone/propylon.key", "먼저 gone 디렉터리를 만들어 주세요."),
 ]  # fmt: skip
 
 # Words that are the same in Korean: names of settings, formats, tools and values, and what the system says.
 NAMES = re.compile(
-    r"PROPYLON_\w+(=\w+)?|'[^']*'|\"[^\"]*\"|`[^`]*`|No such file or directory|(https?|memory|sqlite)://\S*|sqlite:"
-    r"|--[\w-]+|scheme|host|port|ASCII|IP|SQLite|Redis|URL|Propylon|https?|base64url|cookie|bearer|hybrid|open|closed"
+    r"PROPYLON_\w+(=\w+)?|'[^']*'|\"[^\"]*\"|`[^`]*`|No such file or directory|%XX"
+    r"|(https?|memory|sqlite|postgresql|rediss?|unix|redis\+\w+)://\S*|sqlite:"
+    r"|--[\w-]+|scheme|host|port|ASCII|IP|TLS|SQLite|PostgreSQL|Redis|Valkey|URL|Propylon|https?|base64url"
+    r"|cookie|bearer|hybrid|open|closed"
     r"|true|false|gone/?\S*|user|desktop|mobile|app|role:NAME|xn--|2001:db8::/32"
 )
 

@@ -13,9 +13,8 @@ import msgspec
 from propylon import language
 from propylon.cli.command import Command, Group, option, store_options
 from propylon.cli.opening import configured, with_store
-from propylon.cli.output import print_json, print_line, print_table
+from propylon.cli.output import note, print_json, print_line, print_table
 from propylon.cli.texts import LANGUAGE, text
-from propylon.errors import SetupError
 
 if TYPE_CHECKING:
     from propylon.app import Runtime
@@ -94,7 +93,7 @@ def end(
     if [session_id is not None, email is not None, everyone].count(True) != 1:
         raise click.UsageError(text("error.end_which"), ctx)
     if everyone and not yes:
-        _confirm_everyone()
+        _confirm_everyone(ctx)
 
     async def work(runtime: Runtime) -> int:
         if everyone:
@@ -111,12 +110,13 @@ def end(
         print_line(text("done.session_ended" if ended == 1 else "done.sessions_ended", n=ended))
 
 
-def _confirm_everyone() -> None:
+def _confirm_everyone(ctx: click.Context) -> None:
     """Ask whoever sits there; a script says so beforehand."""
     if not sys.stdin.isatty():
-        raise SetupError(text("error.everyone_yes"))
+        raise click.UsageError(text("error.everyone_yes"), ctx)
     if not click.confirm(text("prompt.everyone"), err=True):
-        raise SetupError(text("error.everyone_no"))
+        note(text("error.everyone_no"))
+        ctx.exit(1)
 
 
 def _fields(session: Session, owner: User | None) -> dict[str, Any]:

@@ -29,9 +29,6 @@ async def agree_on_place(accounts: SettingStore, *, elsewhere: bool, said: bool)
     if recorded == place or (recorded is None and not elsewhere):
         return
     if not elsewhere and not said:
-        raise SetupError(
-            "The sessions of this store are kept in another one: give PROPYLON_SESSION_STORE (--session-store) as the"
-            " servers have it, or, to keep them here from now on, the same URL as PROPYLON_STORE."
-        )
+        raise SetupError("session_store_left_out")
     if not await accounts.write_setting(SETTING, place, expected=recorded):  # another process was first
         await agree_on_place(accounts, elsewhere=elsewhere, said=said)

@@ -82,7 +82,7 @@ def session_store(url: str, *, max_silence_s: float = MAX_SILENCE_S) -> SessionS
     Raises:
         SetupError: the URL names none, or the driver is not installed.
     """
-    with _driver("A Redis store", "redis"):
+    with _driver("Redis", "redis"):
         from propylon.stores.redis import RedisStore  # noqa: PLC0415
 
     return RedisStore(url, max_silence_s=max_silence_s)
@@ -96,7 +96,7 @@ def postgres_store(
     Raises:
         SetupError: the URL names no database, or the driver is not installed.
     """
-    with _driver("A PostgreSQL store", "postgres"):
+    with _driver("PostgreSQL", "postgres"):
         from propylon.stores.postgres import PostgresStore  # noqa: PLC0415
 
     return PostgresStore(url, sessions_elsewhere=sessions_elsewhere, max_silence_s=max_silence_s)
@@ -116,7 +116,7 @@ def bring_up_to_date(url: str) -> list[Migration]:
         SetupError: there is no such kind of store, it cannot be used, or it is of a newer Propylon.
     """
     if account_kind(url) == "postgres":
-        with _driver("A PostgreSQL store", "postgres"):
+        with _driver("PostgreSQL", "postgres"):
             from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415
 
         return of_postgres.bring_up_to_date(url)
@@ -135,7 +135,7 @@ def inspect(url: str) -> Inspection:
         SetupError: there is no such kind of store.
     """
     if account_kind(url) == "postgres":
-        with _driver("A PostgreSQL store", "postgres"):
+        with _driver("PostgreSQL", "postgres"):
             from propylon.stores.postgres import schema as of_postgres  # noqa: PLC0415
 
         return of_postgres.inspect(url)
@@ -150,9 +150,9 @@ def inspect(url: str) -> Inspection:
 
 
 @contextmanager
-def _driver(store: str, extra: str) -> Iterator[None]:
+def _driver(kind: str, extra: str) -> Iterator[None]:
     """Say which extra is missing, where the driver is."""
     try:
         yield
     except ModuleNotFoundError as missing:
-        raise SetupError(f"{store} needs the package {missing.name!r}: install propylon[{extra}].") from missing
+        raise SetupError("driver_missing", kind=kind, package=repr(missing.name), extra=extra) from missing

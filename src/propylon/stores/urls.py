@@ -15,8 +15,6 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 Kind = Literal["memory", "sqlite", "postgres", "redis"]
 
-_SESSION_STORES = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
-
 
 def kind_of(url: str) -> Kind:
     """Return the kind of store that ``url`` names.
@@ -32,7 +30,8 @@ def kind_of(url: str) -> Kind:
         return "postgres"
     if _scheme(url).partition("+")[0] in REDIS_SCHEMES:
         return "redis"
-    raise SetupError(_unknown(url))
+    # Only the scheme is repeated: what follows may hold a password.
+    raise SetupError("store_url_unknown", scheme=repr(_scheme(url)[:20]))
 
 
 def account_kind(url: str) -> Kind:
@@ -42,10 +41,7 @@ def account_kind(url: str) -> Kind:
         SetupError: there is no such kind, or it is not for accounts.
     """
     if _scheme(url).startswith(("redis", "valkey")) or kind_of(url) == "redis":
-        raise SetupError(
-            "Accounts are never kept in Redis: give PROPYLON_STORE an SQLite file such as sqlite:///propylon.db or a"
-            " PostgreSQL database, and name Redis in PROPYLON_SESSION_STORE, for sessions alone."
-        )
+        raise SetupError("store_url_redis")
     return kind_of(url)
 
 
@@ -59,15 +55,9 @@ def check_urls(store: str, session_store: str) -> None:
     if session_store in ("", store):
         return
     if _scheme(session_store).partition("+")[0] not in REDIS_SCHEMES:
-        raise SetupError(
-            f"PROPYLON_SESSION_STORE takes sessions to Redis or Valkey: give it {_SESSION_STORES}, or leave it out to"
-            " keep sessions in PROPYLON_STORE."
-        )
+        raise SetupError("session_store_kind")
     if kind == "memory":
-        raise SetupError(
-            "PROPYLON_STORE=memory:// forgets the accounts whose sessions PROPYLON_SESSION_STORE would keep: give it an"
-            " SQLite file such as sqlite:///propylon.db, or a PostgreSQL database."
-        )
+        raise SetupError("session_store_of_memory")
 
 
 def is_postgres(url: str) -> bool:
@@ -90,17 +80,9 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = url.removeprefix(SQLITE_PREFIX)
     if name == url or not Path(name).name or name.startswith((":", "file:")) or "?" in name:
-        raise SetupError("An SQLite store is written sqlite:///relative.db or sqlite:////absolute.db, without options.")
+        raise SetupError("store_url_sqlite")
     return Path(name)
 
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0]
-
-
-def _unknown(url: str) -> str:
-    # Only the scheme is repeated: what follows may hold a password.
-    return (
-        f"PROPYLON_STORE names a kind of store that does not exist, {_scheme(url)[:20]!r}: give memory://,"
-        " sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:5432/database."
-    )

@@ -207,6 +207,20 @@ class SessionRules(Rules):
         outcome = await sign_in(store, newcomer, limits=limits, end=second.id)
         assert outcome == Opened(newcomer, (), await store.find_session(second.id))
 
+    @pytest.mark.parametrize("limits", [SessionLimits(), SessionLimits(per_user=9)], ids=["unlimited", "limited"])
+    async def test_only_what_lived_makes_room(self, store: Store, limits: SessionLimits) -> None:
+        """With or without a limit; what had ended or expired by itself is not reported, nor ended again."""
+        signed_out, expired, chosen = await opened(store), await opened(store, expires_at=NOW), await opened(store)
+        await end(store, signed_out.id)
+        gone = [await store.find_session(session.id) for session in (signed_out, expired)]
+        for session in (signed_out, expired):
+            assert await sign_in(store, newcomer := a_session(), limits=limits, end=session.id) == Opened(newcomer, ())
+        assert [await store.find_session(session.id) for session in (signed_out, expired)] == gone
+        outcome = await sign_in(store, a_session(), limits=limits, end=chosen.id)
+        assert isinstance(outcome, Opened)
+        assert outcome.made_room is not None
+        assert outcome.made_room.id == chosen.id
+
     async def test_nobody_elses_session_makes_room(self, store: Store) -> None:
         """Naming a stranger's session ends nothing."""
         await store.add_user(a_user("user-2"))

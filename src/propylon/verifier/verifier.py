@@ -18,7 +18,7 @@ from propylon.core.jose.access_token import MAX_TOKEN_BYTES
 from propylon.core.jose.refusals import TokenRefused
 from propylon.core.origin import is_loopback_host, service_url
 from propylon.core.principal import Principal
-from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable
+from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable, Unusable
 from propylon.ports import Clock
 from propylon.verifier.asgi import App, Protect
 from propylon.verifier.fetching import FAILURES, Fetcher
@@ -82,9 +82,9 @@ class Verifier:
     ) -> None:
         _check_secret(secret)
         if not audience:
-            raise SetupError("A verifier needs an audience: what the tokens that it accepts are for.")
+            raise SetupError("verifier_audience")
         if not 1 <= feed_max_silence_s <= LONGEST_SILENCE_S:
-            raise SetupError(f"feed_max_silence_s must be from 1 to {LONGEST_SILENCE_S}.")
+            raise SetupError("verifier_silence", most=LONGEST_SILENCE_S)
         self.issuer = _checked_issuer(issuer)
         self._rules = TokenRules(self.issuer, audience)
         self._fetcher = Fetcher(self.issuer, secret, tls)
@@ -245,20 +245,17 @@ def _after_fork(verifier: Verifier) -> None:
 
 def _check_secret(secret: str) -> None:
     if not (0 < len(secret) <= MAX_SECRET_CHARS and secret.isascii() and secret.isprintable() and " " not in secret):
-        raise SetupError("The verifier's secret is not one: give what `propylon verifiers add NAME` has shown.")
+        raise SetupError("verifier_secret")
 
 
 def _checked_issuer(issuer: str) -> str:
     """Return the issuer as its tokens spell it."""
     try:
         url = service_url(issuer)
-    except ValueError as error:
-        raise SetupError(f"The verifier's issuer is not usable: {error}.") from None
+    except Unusable as error:
+        raise SetupError("verifier_issuer", why=error) from None
     host = url.partition("://")[2].partition("/")[0]
     hostname = host if host.endswith("]") else host.rpartition(":")[0] or host
     if url.startswith("http://") and not is_loopback_host(hostname):
-        raise SetupError(
-            f"The verifier's issuer is {url}: keys and endings may not travel over plain http except on this machine,"
-            " or whoever is on the way signs tokens; give the https:// address."
-        )
+        raise SetupError("verifier_issuer_plain", url=url)
     return url

@@ -35,8 +35,6 @@ _SESSION = {
     "jit": "off",
 }
 
-_HOW = "postgresql://user:password@host:5432/database, with a password's special characters as %XX"
-
 
 async def connect(url: str, **options: Any) -> Any:
     """Return a connection to a server that can be written to."""
@@ -86,33 +84,29 @@ def check_url(url: str) -> None:
     except ValueError:
         named = False
     if not named or "@" in parts.path + parts.fragment:
-        raise SetupError(f"A PostgreSQL store is written {_HOW}.")
+        raise SetupError("postgres_url")
 
 
 def cannot_be_used(url: str, error: Exception) -> SetupError:
     """Return the one sentence for a database that cannot be used."""
     if isinstance(error, ValueError):  # about the URL, and may repeat a part of it
-        return SetupError(f"The store {shown(url)} cannot be used: it is written {_HOW}.")
-    return SetupError(f"The store {shown(url)} cannot be used ({_reason(error)}): {_advice(error)}.")
+        return SetupError("postgres_url_unusable", store=shown(url))
+    key = "postgres_unreachable"
+    if isinstance(error, TimeoutError):
+        key = "postgres_silent"
+    elif isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):  # a wrong password too
+        key = "postgres_login"
+    elif isinstance(error, asyncpg.InvalidCatalogNameError):
+        key = "postgres_no_database"
+    elif isinstance(error, asyncpg.TooManyConnectionsError):
+        key = "postgres_no_room"
+    elif isinstance(error, asyncpg.TargetServerAttributeNotMatched | asyncpg.InternalClientError):
+        key = "postgres_standby"
+    elif isinstance(error, asyncpg.InsufficientPrivilegeError):
+        key = "postgres_rights"
+    return SetupError(key, store=shown(url), reason=_reason(error), schema=SCHEMA)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError):
-        return error.strerror or "no connection"
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-
-
-def _advice(error: Exception) -> str:
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):  # a wrong password too
-        return "correct user and password in PROPYLON_STORE"
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return "create the database, or name another with PROPYLON_STORE"
-    if isinstance(error, asyncpg.TooManyConnectionsError):
-        return "raise max_connections of the server, or start fewer workers"
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched | asyncpg.InternalClientError):
-        return "name the server that can be written to, not a standby, with PROPYLON_STORE"
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"let its user create the schema {SCHEMA}, or create that schema for it"
-    return "see that the server runs and accepts connections from here, or name another with PROPYLON_STORE"
+    said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0].rstrip(".")
+    return said or type(error).__name__

@@ -45,15 +45,15 @@ async def check(db: Any, url: str) -> None:
     version, encoding = await db.fetchrow(_SERVER)
     if version < OLDEST_SERVER * 10_000 or encoding != "UTF8":
         raise SetupError(
-            f"The store {shown(url)} is a PostgreSQL {version // 10_000} database in {encoding}: Propylon needs"
-            f" {OLDEST_SERVER} or newer, and one that was created with ENCODING 'UTF8'."
+            "postgres_server",
+            store=shown(url),
+            version=version // 10_000,
+            encoding=encoding,
+            oldest=OLDEST_SERVER,
         )
     missing = missing_of(await _history(db), released("postgres"))
     if missing:
-        raise SetupError(
-            f"The store {shown(url)} lacks {len(missing)} of Propylon's migrations: run 'propylon migrate' once,"
-            " with the same settings."
-        )
+        raise SetupError("store_behind", store=shown(url), missing=len(missing))
 
 
 async def _migrated(url: str) -> list[Migration]:

@@ -37,6 +37,7 @@ LONGEST_PAUSE_S = 0.02
 SCAN_AT_ONCE = 500
 
 OUT_OF_TIME = (TimeoutError, NoAnswerError)
+_NO_ANSWER = ("ConnectionError", "TimeoutError")
 
 
 class Script(NamedTuple):
@@ -80,7 +81,7 @@ class Database:
             await self.ping()
         except StoreUnavailable as error:
             await self.close()
-            raise SetupError(_why_not(self._place, error)) from None
+            raise _why_not(self._place, error) from None
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -242,16 +243,14 @@ def _pauses() -> Iterator[float]:
         yield random.uniform(0, min(LONGEST_PAUSE_S, 0.0005 * 2 ** min(tries, 10)))  # noqa: S311 - no secret
 
 
-def _why_not(place: Place, error: StoreUnavailable) -> str:
+def _why_not(place: Place, error: StoreUnavailable) -> SetupError:
     cause = error.__cause__
-    words = str(cause)
+    words = str(cause or "")
+    key = "redis_unusable"
     if isinstance(cause, AuthenticationError) or "NOAUTH" in words or "WRONGPASS" in words:
-        return f"Redis at {place} refuses the name or the password in PROPYLON_SESSION_STORE."
-    if "replicas" in error.facts or "NOREPLICAS" in words:
-        return (
-            f"Redis at {place} has fewer than {place.replicas} replicas that follow: start them, or give the number"
-            " that must have a write before it is acknowledged, as in ?replicas=0."
-        )
-    if isinstance(cause, OSError | TimeoutError) or type(cause).__name__ in ("ConnectionError", "TimeoutError"):
-        return f"No Redis server answers at {place}: start it, or correct PROPYLON_SESSION_STORE."
-    return f"Redis at {place} cannot be used: {words or 'it does not answer'}."
+        key = "redis_login"
+    elif "replicas" in error.facts or "NOREPLICAS" in words:
+        key = "redis_replicas"
+    elif not words or isinstance(cause, OSError | TimeoutError) or type(cause).__name__ in _NO_ANSWER:
+        key = "redis_silent"
+    return SetupError(key, place=str(place), replicas=place.replicas, reason=words.rstrip("."))

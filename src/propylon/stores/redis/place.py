@@ -41,11 +41,6 @@ _KINDS: dict[str, tuple[Kind, bool]] = {
 _PORTS: dict[Kind, int] = {"single": 6379, "sentinel": 26379, "cluster": 6379}
 _OPTIONS = {"db", "replicas", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "sentinel_username", "sentinel_password"}
 
-_FORMS = (
-    "redis://:password@host:6379/0, rediss:// (TLS), unix:///path/to/socket,"
-    " redis+sentinel://host:26379,host:26379/service?db=0 or redis+cluster://host:6379,host:6379"
-)
-
 
 class Place(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     """Where the sessions are.
@@ -84,7 +79,7 @@ class Place(Discreet, msgspec.Struct, frozen=True, kw_only=True):
             return _parsed(urlsplit(url))
         except ValueError:
             scheme = url.partition(":")[0][:20]
-            raise SetupError(f"The store of sessions has no usable {scheme}:// URL: write {_FORMS}.") from None
+            raise SetupError("redis_url", scheme=scheme) from None
 
 
 class Client:
