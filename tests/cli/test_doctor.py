@@ -21,21 +21,28 @@ from propylon.cli.checks import (
     LOW_BELOW_BYTES,
     MIN_TOKEN_CHARS,
     ROTATION_SLACK_S,
-    FileMode,
-    Finding,
-    Seen,
     examine,
     fit,
 )
+from propylon.cli.findings import FileMode, Finding, Seen
 from propylon.config import DAY_S, Config, load
 from propylon.language import LANGUAGES, catalogue
 from propylon.ports import StoredKey
 from propylon.stores.inspection import Inspection
+from propylon.stores.server import PostgresSettings, RedisSettings, Server
 
 NOW = 1_800_000_000
 KEY = StoredKey(kid="k", alg="ES256", sealed=b"", sealed_with="", created_at=NOW - DAY_S)
 STORE = Inspection(exists=True, applied={1: "x"}, server_keys="{}", signing_keys=(KEY,))
 SEEN = Seen(now=NOW, store_name="/srv/p.db", key_place="/srv/propylon.key", store=STORE, free_bytes=LOW_BELOW_BYTES)
+SERVERS = (
+    Server(place="127.0.0.1:5432", guarded=True, version="17.6", postgres=PostgresSettings()),
+    Server(
+        place="127.0.0.1:6379",
+        version="7.0.15",
+        redis=RedisSettings(kind="sentinel", confirmed_by=1, min_replicas=1),
+    ),
+)
 PRODUCTION = {
     "PROPYLON_PUBLIC_URL": "https://id.example.com",
     "PROPYLON_SIGN_UP": "closed",
@@ -67,7 +74,8 @@ def stored(**changes: Any) -> Seen:
 
 def test_a_sound_set_up_passes_every_check() -> None:
     """All checks speak, and each says ok: nothing else would be believed when it matters."""
-    findings = examine(settings(), seen(files=(FileMode("/srv/p.db", 0o600), FileMode("/srv", 0o700, directory=True))))
+    files = (FileMode("/srv/p.db", 0o600), FileMode("/srv", 0o700, directory=True))
+    findings = examine(settings(), seen(files=files, servers=SERVERS, sessions_name="redis+sentinel://127.0.0.1/s"))
     assert [finding.status for finding in findings] == ["ok"] * len(CHECKS)
     assert fit(findings)
 

@@ -5,18 +5,13 @@ A check that has nothing to say (about the schema of a store that is not there) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-import msgspec
-
+from propylon.cli.findings import Check, Finding, Seen
+from propylon.cli.server_checks import SERVER_CHECKS
 from propylon.config import DAY_S, Config
 from propylon.core.origin import is_loopback_host
-from propylon.stores.inspection import Inspection
-
-Status = Literal["ok", "warn", "fail"]
-KeyState = Literal["good", "missing", "unusable", "differs"]
 
 # Upkeep rotates the signing key within a minute or two, as soon as a server runs.
 ROTATION_SLACK_S = DAY_S
@@ -30,67 +25,6 @@ LOW_BELOW_BYTES = 1024 * 1024 * 1024
 # 16 random bytes in base64 are 22 characters; whoever writes 16 by hand has not thought of "metrics".
 MIN_TOKEN_CHARS = 16
 GROUP_BITS, OTHER_BITS, OTHERS_WRITE, STICKY = 0o070, 0o007, 0o002, 0o1000
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one check says.
-
-    Attributes:
-        variant: which of its sentences; ``cli.doctor.<name>.<variant>`` and, unless ok, ``..._fix``.
-        facts: what the sentences are filled with.
-    """
-
-    name: str
-    status: Status
-    variant: str = "ok"
-    facts: dict[str, object] = {}
-
-
-class FileMode(msgspec.Struct, frozen=True):
-    """A file of ours and its permission bits, or the directory that it lies in."""
-
-    path: str
-    mode: int
-    directory: bool = False
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What was there to be seen, beside the settings.
-
-    Attributes:
-        now: the machine's clock, epoch seconds.
-        strangers: ``PROPYLON_*`` variables that nothing reads, with the nearest name that something does.
-        store_name: the store as it may be shown.
-        in_memory: whether the store lives in the server process alone.
-        store: the store as it lies there.
-        place_writable: whether a store could be made where none is.
-        missing_migrations: how many are to be applied.
-        schema_trouble: why the schema cannot be used, or None.
-        files: the files of this set-up that exist.
-        key_place: the file or variable that holds the server key.
-        key: how that key stands to the store.
-        key_trouble: why it cannot be read, where it is ``unusable``.
-        free_bytes: on the disk of the store, or None.
-        newest_at: the latest time that the store remembers of schema and keys, or None.
-    """
-
-    now: int
-    store_name: str
-    key_place: str
-    strangers: tuple[tuple[str, str | None], ...] = ()
-    in_memory: bool = False
-    store: Inspection = Inspection(exists=True)
-    place_writable: bool = True
-    missing_migrations: int = 0
-    schema_trouble: str | None = None
-    files: tuple[FileMode, ...] = ()
-    key: KeyState = "good"
-    key_trouble: str = ""
-    free_bytes: int | None = None
-    newest_at: int | None = None
-
-
-Check = Callable[[Config, Seen], Finding | None]
 
 
 def examine(config: Config, seen: Seen) -> list[Finding]:
@@ -127,6 +61,10 @@ def _store(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape o
     where: dict[str, object] = {"store": seen.store_name}
     if seen.in_memory:
         return Finding("store", "fail", "memory")
+    if seen.store_trouble is not None:
+        return Finding("store", "fail", "unusable", {"sentence": seen.store_trouble})
+    if not seen.store.exists and _on_a_server(seen):
+        return Finding("store", "warn", "empty", where)
     if not seen.store.exists:
         return Finding("store", "warn", "missing", where) if seen.place_writable else _no_place(where)
     if seen.store.unreadable is not None:
@@ -134,6 +72,10 @@ def _store(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape o
     if seen.store.unwritable is not None:
         return Finding("store", "fail", "unwritable", {**where, "reason": seen.store.unwritable})
     return Finding("store", "ok", facts=where)
+
+
+def _on_a_server(seen: Seen) -> bool:
+    return any(server.postgres is not None for server in seen.servers)
 
 
 def _no_place(where: dict[str, object]) -> Finding:
@@ -145,6 +87,9 @@ def _schema(config: Config, seen: Seen) -> Finding | None:  # noqa: ARG001 - the
         return Finding("schema", "fail", "unusable", {"sentence": seen.schema_trouble})
     if not seen.store.exists or seen.store.unreadable is not None:
         return None
+    if seen.missing_migrations and _on_a_server(seen):
+        # Nodes that are live would stand on a schema that somebody else just changed: none of them migrates.
+        return Finding("schema", "fail", "waits", {"n": seen.missing_migrations})
     if seen.missing_migrations:
         return Finding("schema", "warn", "behind", {"n": seen.missing_migrations})
     return Finding("schema", "ok", facts={"version": max(seen.store.applied, default=0)})
@@ -284,6 +229,7 @@ CHECKS: tuple[Check, ...] = (
     _variables,
     _store,
     _schema,
+    *SERVER_CHECKS,
     _server_key,
     _files,
     _disk,

@@ -16,7 +16,7 @@ from propylon.cli.texts import padded, text, told, wrapped
 from propylon.errors import SetupError
 
 if TYPE_CHECKING:
-    from propylon.cli.checks import Finding
+    from propylon.cli.findings import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 MARK_CELLS, TITLE_CELLS = 6, 20
@@ -40,14 +40,14 @@ def doctor(ctx: click.Context, *, store: str | None, public_url: str | None, as_
 
 def diagnose(store: str | None, public_url: str | None) -> list[Finding]:
     """Look, and conclude; settings that cannot be read are a finding too."""
-    from propylon.cli import checks  # noqa: PLC0415 - likewise
+    from propylon.cli import checks, findings  # noqa: PLC0415 - likewise
     from propylon.cli.seeing import look  # noqa: PLC0415 - likewise
 
     try:
         config = configured(store, public_url)
         return checks.examine(config, look(config))
     except SetupError as error:
-        return [checks.Finding("settings", "fail", "unusable", {"sentence": sentence_of(error)})]
+        return [findings.Finding("settings", "fail", "unusable", {"sentence": sentence_of(error)})]
 
 
 def as_check(finding: Finding) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from propylon import config as settings
 from propylon.app import key_path
-from propylon.cli.checks import FileMode, KeyState, Seen
+from propylon.cli.findings import FileMode, KeyState, Seen
 from propylon.cli.output import sentence_of
 from propylon.config import Config
 from propylon.core.secret import KeyRing
@@ -18,9 +18,18 @@ from propylon.errors import SetupError
 from propylon.flows.key_check import belongs
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
-from propylon.stores import check_urls, inspect, is_shared, migrations_of, sqlite_path
+from propylon.stores import (
+    check_urls,
+    inspect,
+    is_shared,
+    migrations_of,
+    servers_of_sessions,
+    servers_of_store,
+    sqlite_path,
+)
 from propylon.stores.inspection import Inspection
 from propylon.stores.migrations import missing_of
+from propylon.stores.server import Server
 
 BESIDE_THE_DATABASE = ("", "-wal", "-shm")
 
@@ -36,6 +45,9 @@ def look(config: Config) -> Seen:
     database = sqlite_path(config.store)
     key, key_trouble = _key(config, store)
     missing, schema_trouble = _schema(config, store)
+    of_store, store_trouble = _servers(servers_of_store, config.store)
+    elsewhere = config.session_store if config.session_store != config.store else ""
+    of_sessions, sessions_trouble = _servers(servers_of_sessions, elsewhere)
     return Seen(
         now=SystemClock().now(),
         strangers=tuple(settings.unknown_variables()),
@@ -51,7 +63,18 @@ def look(config: Config) -> Seen:
         key_trouble=key_trouble,
         free_bytes=_free_bytes(database) if database is not None else None,
         newest_at=max((key.created_at for key in store.signing_keys), default=None),
+        sessions_name=settings.without_password(elsewhere),
+        servers=(*of_store, *of_sessions),
+        store_trouble=store_trouble,
+        sessions_trouble=sessions_trouble,
     )
+
+
+def _servers(look_at: Callable[[str], tuple[Server, ...]], url: str) -> tuple[tuple[Server, ...], str | None]:
+    try:
+        return look_at(url), None
+    except SetupError as error:
+        return (), sentence_of(error)
 
 
 def _schema(config: Config, store: Inspection) -> tuple[int, str | None]:

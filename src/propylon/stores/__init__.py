@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from propylon.stores.inspection import Inspection
     from propylon.stores.migrations import Migration
     from propylon.stores.postgres import PostgresStore
+    from propylon.stores.server import Server
 
 __all__ = [
     "account_store",
@@ -25,6 +26,8 @@ __all__ = [
     "make_store",
     "migrations_of",
     "postgres_store",
+    "servers_of_sessions",
+    "servers_of_store",
     "session_store",
     "sqlite_path",
 ]
@@ -147,6 +150,34 @@ def inspect(url: str) -> Inspection:
     from propylon.stores.sqlite import schema  # noqa: PLC0415
 
     return schema.inspect(path)
+
+
+def servers_of_store(url: str) -> tuple[Server, ...]:
+    """Look at the server of a store, and see that it can be written to; a file has none.
+
+    Raises:
+        SetupError: there is no such kind of store, or it cannot be used.
+    """
+    if account_kind(url) != "postgres":
+        return ()
+    with _driver("PostgreSQL", "postgres"):
+        from propylon.stores.postgres import inspection as of_postgres  # noqa: PLC0415
+
+    return (of_postgres.inspect(url),)
+
+
+def servers_of_sessions(url: str) -> tuple[Server, ...]:
+    """Look at the servers that keep sessions alone, and see that they can be written to; an empty ``url`` is none.
+
+    Raises:
+        SetupError: they cannot be used.
+    """
+    if not url:
+        return ()
+    with _driver("Redis", "redis"):
+        from propylon.stores.redis import inspection as of_redis  # noqa: PLC0415
+
+    return of_redis.inspect(url)
 
 
 @contextmanager
