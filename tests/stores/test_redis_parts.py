@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.servers.redis import RedisServer
 
@@ -55,6 +55,7 @@ sessions = st.builds(
 
 
 @given(sessions, times, st.integers(0, 2**32 - 1))
+@example(a_session(ip="192.0.2.7", refresh_origin=" 0123456789ab"), 0, 0)
 def test_a_session_comes_back_as_it_was_packed(session: Any, opened_us: int, version: int) -> None:
     """Every field, however unlikely what is in it."""
     raw_id = layout.raw_id(session.id)
