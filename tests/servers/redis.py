@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.servers.postgres import free_port
 
 PASSWORD = "hunter2-is-the-password"
@@ -42,7 +44,7 @@ class RedisServer:
         self.home = Path(tempfile.mkdtemp(prefix="propylon-redis-"))
         self._command = self._as_sentinel(sentinel) if sentinel else self._as_server(words)
         self._process: subprocess.Popen[bytes] | None = None
-        self.admin: Any = redis.Redis(port=self.port, socket_timeout=5)
+        self.admin: Any = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0))
 
     @property
     def url(self) -> str:
