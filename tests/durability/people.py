@@ -55,6 +55,11 @@ class Person:
         """Let go of the connections."""
         await self._http.aclose()
 
+    async def move(self, url: str) -> None:
+        """Turn to another node of the same service."""
+        await self.close()
+        self._http = httpx.AsyncClient(base_url=url)
+
     async def live(self) -> None:
         """Do this and that until nobody answers any more."""
         with suppress(httpx.TransportError):

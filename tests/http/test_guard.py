@@ -96,8 +96,8 @@ async def guarded(make_propylon: MakePropylon, connect: Connect, monkeypatch: py
     """The whole of it, with one account."""
     stores: list[CountingStore] = []
 
-    def counted(url: str) -> CountingStore:
-        stores.append(CountingStore(make_store(url)))
+    def counted(*urls: str, max_silence_s: float) -> CountingStore:
+        stores.append(CountingStore(make_store(*urls, max_silence_s=max_silence_s)))
         return stores[-1]
 
     monkeypatch.setattr("propylon.app.make_store", counted)

@@ -56,7 +56,8 @@ async def end_one(store: RedisStore) -> str:
 
 async def deafen(store: RedisStore) -> None:
     """Stop the store's follower, as a process that sleeps has none."""
-    store._following = False
+    for follower in store._followers:
+        follower.cancel()
     await asyncio.wait(store._followers)
 
 
@@ -225,6 +226,22 @@ async def test_a_closed_store_has_heard_nothing(open_store: Opening) -> None:
         store.news()
     with pytest.raises(StoreUnavailable):
         await store.find_session(a_session().id)
+
+
+async def test_a_caller_that_gives_up_has_given_up(open_store: Opening) -> None:
+    """However unlucky the moment: a cancellation that got lost would leave a task that nobody can end."""
+    store = await open_store()
+
+    async def for_ever() -> None:
+        while True:
+            await store.ping()
+
+    for number in range(300):
+        task = asyncio.create_task(for_ever())
+        await asyncio.sleep(number % 10 / 5000)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=5)
+        assert done
 
 
 async def test_many_look_ups_are_one_question(open_store: Opening, redis_server: RedisServer) -> None:

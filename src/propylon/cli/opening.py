@@ -38,9 +38,10 @@ def with_store(config: Config, work: Callable[[Runtime], Awaitable[T]]) -> T:
 
 
 def refuse_memory(config: Config) -> None:
-    """Refuse a store that no other process can see into."""
-    from propylon.stores import is_shared  # noqa: PLC0415 - drivers, not needed for --help
+    """Refuse a store that no other process can see into, and stores that do not go together."""
+    from propylon.stores import check_urls, is_shared  # noqa: PLC0415 - not needed for --help
 
+    check_urls(config.store, config.session_store)
     if not is_shared(config.store):
         raise SetupError("memory_store")
 

@@ -7,12 +7,14 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib import resources
 from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.asyncio.cluster import PipelineCommand
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import ConnectionError as NoConnectionError
 from redis.exceptions import TimeoutError as NoAnswerError
 
 from propylon.errors import SetupError, StoreUnavailable
@@ -36,8 +38,7 @@ LONGEST_PAUSE_S = 0.02
 
 SCAN_AT_ONCE = 500
 
-OUT_OF_TIME = (TimeoutError, NoAnswerError)
-_NO_ANSWER = ("ConnectionError", "TimeoutError")
+OUT_OF_TIME = TimeoutError | NoAnswerError
 
 
 class Script(NamedTuple):
@@ -212,16 +213,16 @@ class Database:
         """Wait for a turn, bound the time, and say ``StoreUnavailable`` for whatever goes wrong."""
         if self._client is None:
             raise StoreUnavailable
-        commands = self._client.commands
+        commands, task = self._client.commands, asyncio.current_task()
+        given_up = task.cancelling() if task is not None else 0
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                if not turn:
-                    yield commands
-                    return
-                async with self._turns:
-                    yield commands
+            async with asyncio.timeout(CALL_TIMEOUT_S), self._turns if turn else nullcontext():
+                yield commands
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             raise StoreUnavailable from error
+        # The driver sends with asyncio.wait_for, which before Python 3.12 may lose the cancellation of its caller.
+        if task is not None and task.cancelling() > given_up:
+            raise asyncio.CancelledError
 
 
 def _pairs(keys: Sequence[bytes], values: Sequence[bytes | None]) -> dict[bytes, bytes]:
@@ -244,13 +245,17 @@ def _pauses() -> Iterator[float]:
 
 
 def _why_not(place: Place, error: StoreUnavailable) -> SetupError:
-    cause = error.__cause__
-    words = str(cause or "")
+    """Say in one sentence why a store does not open. What the driver says is not repeated: it may hold anything."""
+    cause, words = error.__cause__, str(error.__cause__)
     key = "redis_unusable"
-    if isinstance(cause, AuthenticationError) or "NOAUTH" in words or "WRONGPASS" in words:
+    if isinstance(cause, AuthenticationError) or "username-password" in words or "uthentication required" in words:
         key = "redis_login"
     elif "replicas" in error.facts or "NOREPLICAS" in words:
         key = "redis_replicas"
-    elif not words or isinstance(cause, OSError | TimeoutError) or type(cause).__name__ in _NO_ANSWER:
+    elif isinstance(cause, MasterNotFoundError):
+        key = "redis_no_master"
+    elif isinstance(cause, NoConnectionError | RedisClusterException | OSError | OUT_OF_TIME):
         key = "redis_silent"
-    return SetupError(key, place=str(place), replicas=place.replicas, reason=words.rstrip("."))
+    return SetupError(
+        key, place=str(place), replicas=place.replicas, service=repr(place.service), kind=type(cause).__name__
+    )

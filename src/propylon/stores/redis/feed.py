@@ -102,7 +102,6 @@ class Feed(Database):
         self._streams: list[Stream] = []
         self._unread: list[FeedEntry] = []
         self._catching_up = Coalescer(self._caught_up)
-        self._following = False
         self._followers: list[asyncio.Task[None]] = []
         self._begin()
 
@@ -115,13 +114,11 @@ class Feed(Database):
         except BaseException:
             await self.close()
             raise
-        self._following = True
         self._lags.begin()
         self._followers = [asyncio.create_task(self._follow(stream)) for stream in self._streams]
 
     async def close(self) -> None:
         """Stop following, then let go of the servers."""
-        self._following = False  # a cancellation can get lost inside the driver
         followers, self._followers = self._followers, []
         for follower in followers:
             follower.cancel()
@@ -234,9 +231,9 @@ class Feed(Database):
         return mark.number * len(self._streams) + stream.number
 
     async def _follow(self, stream: Stream) -> None:
-        """Follow until closed, anew whenever the connection is lost."""
+        """Follow until cancelled, anew whenever the connection is lost."""
         pause_s = 0.0
-        while self._following:
+        while True:
             try:
                 await self._listen(stream)
                 pause_s = 0.0

@@ -205,7 +205,7 @@ def _long_address(kept: bytes | str) -> str:
 
 def _short_origin(origin: str, ip: bytes | str) -> bytes | str:
     shape = _ORIGIN.fullmatch(origin)
-    if shape is None or not shape[1]:  # one without a network must not come back with that of the address
+    if shape is None or not shape[1]:  # nothing before the digest stands for the network of the address
         return origin
     network = "" if shape[1] == _network_of(ip) else shape[1]  # nearly always that of the address beside it
     return bytes.fromhex(shape[2]) + network.encode()

@@ -34,11 +34,17 @@ class Upkeep(Sessions):
         self._cursors: dict[str, int] = {}
 
     async def all_live_sessions(self, now: int, limit: int) -> list[Session]:
-        newest: list[tuple[int, str, Session]] = []
+        newest: list[tuple[int, str]] = []  # a heap, the oldest of them first
+        sessions: dict[str, Session] = {}
         async for held in self._everyones():
-            if refusal(held.session, now) is None:
-                newest = heapq.nlargest(limit, [*newest, (held.opened_us, held.session.id, held.session)])
-        return [session for _, _, session in newest]
+            session = held.session
+            if refusal(session, now) is not None or session.id in sessions:
+                continue
+            heapq.heappush(newest, (held.opened_us, session.id))
+            sessions[session.id] = session
+            if len(newest) > limit:
+                del sessions[heapq.heappop(newest)[1]]
+        return [sessions[session_id] for _, session_id in sorted(newest, reverse=True)]
 
     async def count_by_mode(self, now: int) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -59,11 +65,9 @@ class Upkeep(Sessions):
         return removed
 
     async def _everyones(self) -> AsyncIterator[Held]:
-        told: set[bytes] = set()  # a walk over keys may show one twice
+        """Return all sessions there are. While the server's table of keys grows, it may show one twice."""
         async for keys in self.each_key({}):
-            fresh = [key for key in keys if key[KIND] == SESSION and key not in told]
-            told.update(fresh)
-            for key, value in (await self.values(fresh)).items():
+            for key, value in (await self.values([key for key in keys if key[KIND] == SESSION])).items():
                 yield unpacked(key[KIND + 1 :], value)
 
     async def _tidy(self, keys: list[bytes], now: int, over_before: int) -> int:

@@ -34,10 +34,14 @@ KEEP_OVER_S = 31 * DAY_S
 
 
 class Crowd:
-    """A user's sessions at one moment, and what is to become of them."""
+    """A user's sessions at one moment, and what is to become of them.
 
-    def __init__(self, user_id: str, listed: UserSessions, held: dict[bytes, Held]) -> None:
-        self.user_id, self.listed, self.held = user_id, listed, held
+    Attributes:
+        ids: those that are in the list and are still there.
+    """
+
+    def __init__(self, user_id: str, listed: UserSessions, ids: tuple[bytes, ...], held: dict[bytes, Held]) -> None:
+        self.user_id, self.listed, self.ids, self.held = user_id, listed, ids, held
         self.told: list[Announcement] = []
         self._changed: dict[bytes, tuple[Held, Session, int]] = {}
 
@@ -69,7 +73,7 @@ class Crowd:
 
     def changed_list(self, *ids: bytes, security_version: int) -> Change:
         """Return the change of the list: these come in, and those that are no more go out."""
-        return change_of_list(user_key(self.user_id), self.listed, (*self.held, *ids), security_version)
+        return change_of_list(user_key(self.user_id), self.listed, (*self.ids, *ids), security_version)
 
     def same_list(self) -> Change:
         """Return the condition that nobody came in meanwhile."""
@@ -94,7 +98,8 @@ class SessionsOfUsers(Feed):
         opened_us = time.time_ns() // 1000
 
         async def step() -> Opened | LimitReached | SignInVoid:
-            return await self._open(await self._look(newcomer.user_id), opening, raw, opened_us, now)
+            crowd = await (self._look if _is_limited(opening) else self._look_at_list)(newcomer.user_id)
+            return await self._open(crowd, opening, raw, opened_us, now)
 
         return await self._one_by_one(newcomer.user_id, step)
 
@@ -137,7 +142,7 @@ class SessionsOfUsers(Feed):
         newcomer, shard = opening.session, raw[0] >> 4
         if opening.security_version < crowd.listed.security_version:
             return SignInVoid()
-        if raw in crowd.held:  # it came in, and the answer was lost on the way
+        if raw in crowd.ids:  # it came in, and the answer was lost on the way
             return Opened(newcomer, ())
         chosen, made_room = crowd.find(opening.end), None
         if chosen is not None and refusal(chosen, now) is None:
@@ -169,7 +174,13 @@ class SessionsOfUsers(Feed):
         raw, sessions = await self.run(LOOK, [user_key(user_id)], SESSIONS[shard])
         listed = unpacked_list(raw)
         pairs = zip(listed.ids, sessions, strict=True)
-        return Crowd(user_id, listed, {id_: unpacked(id_, value) for id_, value in pairs if value is not None})
+        held = {id_: unpacked(id_, value) for id_, value in pairs if value is not None}
+        return Crowd(user_id, listed, tuple(held), held)
+
+    async def _look_at_list(self, user_id: str) -> Crowd:
+        """Look at the list alone, where nobody has to go: it may be long."""
+        listed = unpacked_list(await self.find(user_key(user_id)) or b"")
+        return Crowd(user_id, listed, listed.ids, {})
 
     async def _one_by_one(self, user_id: str, step: Callable[[], Awaitable[T]]) -> T:
         """Decide, after those of this process who came before: they would only overtake each other."""
@@ -178,6 +189,10 @@ class SessionsOfUsers(Feed):
             door = self._doors[user_id] = asyncio.Lock()
         async with door:
             return await decided(step)
+
+
+def _is_limited(opening: Opening) -> bool:
+    return bool(opening.limits.per_kind) or opening.limits.of(opening.roles) is not None or opening.end is not None
 
 
 def over_at(session: Session) -> int:
