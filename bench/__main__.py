@@ -1,25 +1,36 @@
-"""``python -m bench [verify|load|sign_in ...]``: runs the benchmarks and prints a table."""
+"""``python -m bench [verify|load|sign_in|nodes ...]``: runs the benchmarks and prints a table."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 
-from bench import load, sign_in, table, verify
+from bench import load, nodes, sign_in, table, verify
+from bench.table import Result
 
 PARTS = {"verify": verify.run, "sign_in": sign_in.run, "load": load.run}
+# Takes minutes, and needs redis-server and PostgreSQL, of which it starts its own.
+SEVERAL_NODES = "nodes"
 
 
 def main() -> int:
-    """Run the parts that are named, or all; exit status 1 when a budget is missed."""
-    names = sys.argv[1:] or list(PARTS)
-    unknown = [name for name in names if name not in PARTS]
-    if unknown:
-        print(f"There is no benchmark {unknown[0]!r}: choose from {', '.join(PARTS)}.", file=sys.stderr)
-        return 2
+    """Run the parts that are named, or those that need no servers; exit status 1 when a budget is missed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the budgets on this machine.")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (all of them without a name), or {SEVERAL_NODES}")
+    parser.add_argument("--sessions", type=int, default=100_000, help="live sessions while several nodes are measured")
+    parser.add_argument("--million", action="store_true", help="measure the memory of a million sessions in Redis too")
+    asked = parser.parse_args()
+    several_nodes = partial(nodes.run, asked.sessions, million=asked.million)
+    parts: dict[str, Callable[[], list[Result]]] = {**PARTS, SEVERAL_NODES: several_nodes}
+    for name in asked.part:
+        if name not in parts:
+            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(parts)}")
     results = []
-    for name in names:
+    for name in asked.part or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        results += PARTS[name]()
+        results += parts[name]()
     table.show(results)
     return 0 if all(result.kept for result in results) else 1
 

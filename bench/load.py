@@ -33,7 +33,7 @@ def run() -> list[Result]:
     """Measure; needs ``wrk`` (Debian package of that name)."""
     if shutil.which("wrk") is None:
         raise SystemExit("The load figures need wrk: apt-get install wrk, or your system's package of that name.")
-    with _site() as guarded, _site(open_to_all=True) as open_to_all:
+    with site() as guarded, site(open_to_all=True) as open_to_all:
         url = guarded.url
         httpx.post(f"{url}/v1/users", json=ACCOUNT).raise_for_status()
         bearer = httpx.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "bearer"}).json()["access_token"]
@@ -45,10 +45,10 @@ def run() -> list[Result]:
 def _throughput(guarded: Site, open_to_all: Site, with_cookie: str, with_token: str) -> list[Result]:
     costs_us: dict[str, list[float]] = {"open": [], "cookie": [], "access token": []}
 
-    def run(what: str, site: Site, header: str) -> float:
-        before_s = site.processor_s()
-        rate = _wrk(f"{site.url}/me", header)[0]
-        costs_us[what].append((site.processor_s() - before_s) / (rate * SECONDS) * 1e6)
+    def run(what: str, server: Site, header: str) -> float:
+        before_s = server.processor_s()
+        rate = wrk(f"{server.url}/me", header)[0]
+        costs_us[what].append((server.processor_s() - before_s) / (rate * SECONDS) * 1e6)
         return rate
 
     plain, cookie, token = interleaved(
@@ -72,18 +72,18 @@ def _throughput(guarded: Site, open_to_all: Site, with_cookie: str, with_token: 
 
 
 def _storm(url: str, with_cookie: str) -> Result:
-    idle = [_wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
+    idle = [wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
     with _sign_ins(url) as signed_in:
         time.sleep(1)
-        busy = [_wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
+        busy = [wrk(f"{url}/me", with_cookie, connections=4)[1] for _ in range(ROUNDS)]
     quotients = ratios(busy, idle)
     middle, spread = median_of(quotients)
     remark = f"p99 {median_of(busy)[0]:.2f} ms against {median_of(idle)[0]:.2f} ms; {sum(signed_in)} sign-ins meanwhile"
     return Result("p99 of GET /me while sign-ins saturate / idle", middle, spread, "x", 2.0, remark=remark)
 
 
-def _wrk(url: str, header: str, connections: int = CONNECTIONS) -> tuple[float, float]:
-    """Return requests per second and the 99th percentile in milliseconds."""
+def wrk(url: str, header: str, connections: int = CONNECTIONS) -> tuple[float, float]:
+    """Return requests per second and the 99th percentile in milliseconds; needs ``wrk``."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-H", header, url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text:
@@ -132,7 +132,8 @@ def _processor_s(pid: int) -> float:
 
 
 @contextmanager
-def _site(*, open_to_all: bool = False) -> Iterator[Site]:
+def site(*, open_to_all: bool = False, workers: int = 1, **settings: str) -> Iterator[Site]:
+    """Run a server of its own, with ``settings`` by field name."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         environ = {
@@ -141,10 +142,11 @@ def _site(*, open_to_all: bool = False) -> Iterator[Site]:
             "PROPYLON_PUBLIC_URL": f"http://localhost:{port}",
             "PROPYLON_LOG_LEVEL": "warning",
             **({OPEN: "yes"} if open_to_all else {}),
+            **{f"PROPYLON_{name.upper()}": value for name, value in settings.items()},
         }
         granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
         quiet = ["--no-access-log", "--log-level", "error"]
-        command = [*granian, "--port", str(port), *quiet, "bench.site:application"]
+        command = [*granian, "--port", str(port), "--workers", str(workers), *quiet, "bench.site:application"]
         server = subprocess.Popen(command, env=environ)
         try:
             url = f"http://localhost:{port}"
