@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -15,10 +17,12 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.crc import key_slot
 from redis.retry import Retry
-from tests.servers.postgres import free_port
 
 PASSWORD = "hunter2-is-the-password"
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
 SERVICE = "sessions"
 START_TIMEOUT_S = 30
 
@@ -35,12 +39,21 @@ def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = START_TIM
         time.sleep(0.02)
 
 
+def unused_port() -> int:
+    """Return a port that nobody listens on, below those that outgoing connections take by themselves meanwhile."""
+    while True:
+        port = random.randint(10_000, 30_000)  # noqa: S311 - no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class RedisServer:
     """One process, which can be killed, frozen and started again with what it had written."""
 
-    def __init__(self, *words: str, port: int | None = None, sentinel: str = "") -> None:
+    def __init__(self, *words: str, sentinel: str = "") -> None:
         """Take a port and a directory; ``words`` are options beside the usual ones, ``sentinel`` a configuration."""
-        self.port = port or free_port()
+        self.port = unused_port()
         self.home = Path(tempfile.mkdtemp(prefix="propylon-redis-"))
         self._command = self._as_sentinel(sentinel) if sentinel else self._as_server(words)
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,20 +122,27 @@ class RedisServer:
 
 def _is_followed(node: RedisServer) -> bool:
     """Tell whether a replica has all that a master has, and goes on receiving."""
-    return bool(node.admin.info("replication").get("slave0", {}).get("state") == "online")
+    online = node.admin.info("replication").get("slave0", {}).get("state") == "online"
+    if not online:
+        return False
+    with node.admin.pipeline(transaction=False) as commands:
+        for shard in range(16):  # of a cluster, this node has some
+            commands.set(f"{{{shard:x}}}followed", 1)
+        have_it: int = commands.execute_command("WAIT", 1, 500).execute(raise_on_error=False)[-1]
+    return have_it == 1
 
 
 class Sentinels:
     """A master, a replica, and three sentinels that watch them."""
 
     def __init__(self) -> None:
-        self.nodes = [RedisServer()]
-        replica_of = ("--replicaof", f"127.0.0.1 {self.nodes[0].port}")
-        self.nodes.append(RedisServer(*replica_of, "--repl-diskless-sync-delay", "0"))
+        self.nodes = [RedisServer(*DURABLE, *AT_ONCE)]
+        self.nodes.append(RedisServer(*DURABLE, *AT_ONCE, "--replicaof", f"127.0.0.1 {self.nodes[0].port}"))
         watched = (
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.nodes[0].port} 2\n"
-            f"sentinel down-after-milliseconds {SERVICE} 1000\n"
-            f"sentinel failover-timeout {SERVICE} 4000\n"
+            f"sentinel down-after-milliseconds {SERVICE} 1500\n"
+            # One failover a test: a second one, to a replica that has not caught up yet, may lose what it likes.
+            f"sentinel failover-timeout {SERVICE} 60000\n"
         )
         self.sentinels = [RedisServer(sentinel=watched) for _ in range(3)]
 
@@ -134,13 +154,12 @@ class Sentinels:
     def start(self) -> Sentinels:
         """Start all, and wait until they know of each other."""
         for node in self.nodes:
-            node.admin.close()
             node.start()
-        self.nodes[0].admin.config_set("repl-diskless-sync-delay", 0)
         wait_until(lambda: _is_followed(self.nodes[0]), "no replica")
         for sentinel in self.sentinels:
             sentinel.start()
         wait_until(lambda: all(self._knows_all(sentinel) for sentinel in self.sentinels), "sentinels are alone")
+        wait_until(lambda: _is_followed(self.nodes[0]), "the replica has gone")
         return self
 
     def master(self) -> RedisServer:
@@ -190,7 +209,7 @@ class Cluster:
 
     def master_of(self, key: bytes) -> RedisServer:
         """Return the master that a key belongs to."""
-        slot = self.nodes[0].admin.execute_command("CLUSTER", "KEYSLOT", key)
+        slot = key_slot(key)
         for start, end, (_, port, *_rest), *_replicas in self._slots():
             if start <= slot <= end:
                 return next(node for node in self.nodes if node.port == port)
@@ -202,9 +221,8 @@ class Cluster:
             node.remove()
 
     def _node(self) -> RedisServer:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
-        port = free_port()
-        return RedisServer(*options, "--cluster-port", str(free_port()), port=port)
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", str(unused_port()))
+        return RedisServer(*options, *DURABLE, *AT_ONCE)
 
     def _slots(self) -> list[Any]:
         for node in self.nodes:
