@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from propylon.core.demand import Demand
 from propylon.core.principal import Principal
 from propylon.errors import (
     ClientError,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClientError",
     "CredentialRefused",
+    "Demand",
     "Forbidden",
     "Principal",
     "Propylon",

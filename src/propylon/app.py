@@ -5,182 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from propylon import config as settings
 from propylon.config import Config
-from propylon.core.access import TokenRules
-from propylon.core.password import PROFILES, Hasher, PasswordPolicy
+from propylon.core.demand import Demand, Names
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
 from propylon.errors import NotFound, PropylonError
-from propylon.flows.account import Accounts
-from propylon.flows.administration import Administration
-from propylon.flows.gate import Gate
-from propylon.flows.issue import Issuer
 from propylon.flows.key_check import agree_on_keys
-from propylon.flows.renew import Renew
-from propylon.flows.server_mode import ServerMode
-from propylon.flows.session_data import AtHome
 from propylon.flows.session_place import agree_on_place
-from propylon.flows.sign_in import SignIn
-from propylon.flows.sign_out import SignOut
-from propylon.flows.signing import SigningKeys
-from propylon.flows.verifiers import Verifiers
-from propylon.http.asgi import application
-from propylon.http.feed import Feed
-from propylon.http.metrics import Metrics, Observation
-from propylon.http.middleware import Guarding, Protect, current_user, problem_handler
-from propylon.http.services import Services
-from propylon.http.transport import Transport
-from propylon.outside import common_passwords, key_file
+from propylon.http.middleware import Guarding, Protect, current_user, problem_handler, required_user
+from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
-from propylon.outside.hashing import HashPool, default_threads
-from propylon.outside.security_log import JsonSecurityLog
-from propylon.outside.user_agent import describe
-from propylon.ports import Clock, SecurityLog, Store
+from propylon.ports import Clock
+from propylon.problems import Answer, answer
+from propylon.runtime import Runtime
 from propylon.stores import make_store, sqlite_path
 
 logger = logging.getLogger("propylon")
 
 UPKEEP_INTERVAL_S = 60
-# Somebody who comes back after a holiday is still told why their session is over.
-KEEP_ENDED_S = 30 * settings.DAY_S
-
-
-class Runtime:
-    """Everything of one open Propylon; the parts of it are public for the command line and for tests."""
-
-    def __init__(self, config: Config, store: Store, ring: KeyRing, clock: Clock, workers: int) -> None:
-        policy, random = config.policy, secrets.token_bytes
-        self.config, self.store, self.clock = config, store, clock
-        self.metrics = Metrics()
-        log = CountedLog(JsonSecurityLog(clock), self.metrics)
-        threads = config.hash_threads or default_threads(workers)
-        self.hashing = HashPool(Hasher(PROFILES[config.password_profile]), threads=threads, max_queue=config.hash_queue)
-        self.keys = SigningKeys(store, ring, clock, random, algorithm=config.algorithm)
-        self.transport = Transport(config)
-        self.home = AtHome(store)
-        self.issuer = Issuer(
-            ring,
-            self.keys,
-            random,
-            issuer=config.issuer,
-            audience=config.token_audience,
-            access_ttl_s=config.access_ttl_s,
-        )
-        self.gate = Gate(
-            store,
-            self.issuer,
-            self.keys,
-            clock,
-            policy=policy,
-            rules=TokenRules(config.issuer, config.token_audience),
-            permissions_of=config.roles,
-            home=self.home,
-        )
-        self.verifiers = Verifiers(store, self.gate, clock, random, log)
-        self.feed = Feed(self.gate, self.verifiers, clock)
-        self.administration = Administration(store, clock, log, policy=policy, default_mode=config.mode)
-        self.accounts = Accounts(
-            store,
-            self.hashing,
-            clock,
-            random,
-            log,
-            passwords=PasswordPolicy(common=common_passwords.load()),
-            policy=policy,
-            site_name=config.site_name,
-        )
-        self.sign_in = SignIn(
-            store,
-            self.hashing,
-            self.issuer,
-            ring,
-            clock,
-            random,
-            log,
-            describe,
-            policy=policy,
-            limits=config.session_limit,
-        )
-        self.sign_out = SignOut(store, clock, log, describe, policy=policy)
-        self.renew = Renew(store, self.issuer, clock, log, policy=policy)
-
-    def look(self) -> Observation:
-        """Return what the metrics look at."""
-        cookies, tokens, revoked = self.gate.remembered()
-        gauges = {
-            "hash_queue_depth": self.hashing.depth,
-            "remembered_cookies": cookies,
-            "remembered_tokens": tokens,
-            "revoked_sessions_held": revoked,
-            "feed_readers": len(self.feed),
-        }
-        pulse = self.store.pulse()
-        return Observation(gauges, pulse.silence_s, pulse.lags_s, self.gate.recalled, self.gate.not_recalled)
-
-    def asgi(self) -> ASGIApp:
-        """Return the ASGI application of the whole HTTP contract."""
-        # Templates are compiled only where pages are served, not in an app that merely guards its routes.
-        from propylon.web.pages import Pages  # noqa: PLC0415
-
-        services = Services(
-            config=self.config,
-            policy=self.config.policy,
-            clock=self.clock,
-            transport=self.transport,
-            gate=self.gate,
-            issuer=self.issuer,
-            keys=self.keys,
-            mode=ServerMode(self.administration, self.gate, self.config.mode),
-            sign_in=self.sign_in,
-            sign_out=self.sign_out,
-            renew=self.renew,
-            accounts=self.accounts,
-            home=self.home,
-            sessions=self.store,
-            upkeep=self.store,
-            pages=Pages(site_name=self.config.site_name),
-            metrics=self.metrics,
-            verifiers=self.verifiers,
-            feed=self.feed,
-        )
-        return application(services, look=self.look, nonce=secrets.token_bytes)
-
-    async def tend(self) -> None:
-        """Do the housekeeping of one round."""
-        self.metrics.observe(self.look())
-        await self.gate.listen()
-        # After "sign everybody out" there is much to forget, and requests go first.
-        while self.gate.forget_stale():  # noqa: ASYNC110 - nothing is waited for
-            await asyncio.sleep(0)
-        await self.store.purge(self.clock.now(), keep_ended_s=KEEP_ENDED_S)
-        await self.keys.rotate_if_older(self.config.signing_key_ttl_s)
-
-    async def close(self) -> None:
-        """Finish what is under way and let go."""
-        await self.feed.aclose()
-        await self.hashing.aclose()
-        await self.store.close()
-
-
-class CountedLog:
-    """A security log whose events are counted too."""
-
-    def __init__(self, log: SecurityLog, metrics: Metrics) -> None:
-        self._log, self._metrics = log, metrics
-
-    def record(self, event: str, /, **facts: str | int | None) -> None:
-        """Record and count."""
-        self._metrics.events.labels(event).inc()
-        self._log.record(event, **facts)
 
 
 class Propylon:
@@ -276,10 +128,43 @@ class Propylon:
         """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked."""
         return Protect(app, self)
 
-    def guard(self, app: Starlette) -> None:
-        """Guard a Starlette or FastAPI app: ``propylon.user`` works in it, refusals are problem+json."""
+    def guard(self, app: Starlette, *, pages: str | None = None) -> None:
+        """Guard a Starlette or FastAPI app: ``propylon.user`` works in it, refusals are problem+json.
+
+        Args:
+            app: what to guard.
+            pages: where Propylon's own pages are (``/auth`` where it is mounted there, or its public URL). People who
+                open a page of the app without being signed in are led to the sign-in, and back.
+        """
         app.add_middleware(Protect, self)
-        app.add_exception_handler(PropylonError, problem_handler(self.config.public_url))
+        app.add_exception_handler(PropylonError, problem_handler(self.config.public_url, pages))
+
+    def require(
+        self,
+        *,
+        roles: Names = (),
+        permissions: Names = (),
+        scopes: Names = (),
+        fresh_s: int | None = None,
+        left_s: int = 0,
+    ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+        """Return a dependency like ``user`` that refuses who does not meet all of this.
+
+        Args:
+            roles: that the user must hold.
+            permissions: that the user's roles must grant.
+            scopes: that an access token must cover.
+            fresh_s: the password was given within so many seconds (step-up); else 401 ``reauthentication_required``.
+            left_s: an access token is good for so many more seconds; else 401 ``token_expiring``.
+        """
+        demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
+        return required_user(demand)
+
+    def answer(
+        self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
+    ) -> Answer:
+        """Return a refusal as problem+json, for a framework that handles exceptions itself."""
+        return answer(error, self.config.public_url, accept_language=accept_language, bearer_presented=bearer_presented)
 
     async def revoke(self, *, user_id: str | None = None, session_id: str | None = None) -> int:
         """End all sessions of a user, or one session, everywhere and at once; return how many ended."""

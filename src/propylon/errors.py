@@ -45,7 +45,8 @@ class CredentialRefused(ClientError):
     """The presented credential does not say who is calling; ``code`` says why.
 
     Codes: ``credential_missing``, ``credential_malformed``, ``credential_ambiguous``, ``session_expired``,
-    ``session_revoked``, ``session_evicted``, ``token_expired``, ``token_reused``, ``user_disabled``.
+    ``session_revoked``, ``session_evicted``, ``token_expired``, ``token_expiring``, ``token_reused``,
+    ``user_disabled``; ``reauthentication_required``: it is known who calls, and it was proved too long ago.
     """
 
     code = "credential_missing"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,9 +29,12 @@ STATUS: Mapping[str, int] = {
     "session_revoked": 401,
     "session_evicted": 401,
     "token_expired": 401,
+    "token_expiring": 401,
     "token_reused": 401,
     "user_disabled": 401,
+    "reauthentication_required": 401,
     "forbidden": 403,
+    "insufficient_scope": 403,
     "cross_site_refused": 403,
     "sign_up_closed": 403,
     "not_found": 404,
@@ -67,6 +70,15 @@ class Problem(msgspec.Struct, omit_defaults=True):
     limit: int | None = None
     ended_at: str | None = None
     ended_by: Device | None = None
+    max_age: int | None = None
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, ready to send by whatever framework a service is written in."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 def status_of(error: PropylonError) -> int:
@@ -102,7 +114,22 @@ def problem(error: PropylonError, tongue: str, base_url: str, sessions: Sequence
     if (ended_at := error.facts.get("ended_at")) is not None:
         body.ended_at = rfc3339(ended_at)
         body.ended_by = error.facts.get("ended_by")
+    body.max_age = error.facts.get("max_age_s")
     return body
+
+
+def answer(
+    error: PropylonError, base_url: str, *, accept_language: str | None = None, bearer_presented: bool = True
+) -> Answer:
+    """Return what to tell a caller of ``error``, in their language."""
+    tongue = language.negotiate(accept_language)
+    body = problem(error, tongue, base_url)
+    headers = headers_of(error, body, tongue, bearer_presented=bearer_presented)
+    return Answer(
+        body.status,
+        {"content-type": MEDIA_TYPE, "cache-control": "no-store", **headers},
+        msgspec.json.encode(body),
+    )
 
 
 def retry_headers(error: PropylonError) -> dict[str, str]:
@@ -119,16 +146,23 @@ def rfc3339(epoch_s: int) -> str:
 
 def headers_of(error: PropylonError, body: Problem, tongue: str, *, bearer_presented: bool) -> dict[str, str]:
     """Return the headers that belong to a problem body."""
-    challenge = _challenge(body, bearer_presented=bearer_presented)
+    challenge = _challenge(error, body, bearer_presented=bearer_presented)
     return {"content-language": tongue, **retry_headers(error), **challenge}
 
 
-def _challenge(body: Problem, *, bearer_presented: bool) -> dict[str, str]:
-    if body.status != 401:
+def _challenge(error: PropylonError, body: Problem, *, bearer_presented: bool) -> dict[str, str]:
+    if body.code == "reauthentication_required":
+        # RFC 9470 section 3, also to who came with a cookie: it says how recent the sign-in has to be.
+        said = f'Bearer error="insufficient_user_authentication", max_age="{body.max_age}"'
+    elif body.code == "insufficient_scope":
+        said = f'Bearer error="insufficient_scope", scope="{error.facts["scope"]}"'
+    elif body.status != 401:
         return {}
-    # RFC 6750 3.1: no error code when the request carried no token (a proxy's Basic is none).
-    refused = bearer_presented and body.code not in ("credential_missing", "credentials_wrong")
-    return {"www-authenticate": 'Bearer error="invalid_token"' if refused else "Bearer"}
+    else:
+        # RFC 6750 3.1: no error code when the request carried no token (a proxy's Basic is none).
+        refused = bearer_presented and body.code not in ("credential_missing", "credentials_wrong")
+        said = 'Bearer error="invalid_token"' if refused else "Bearer"
+    return {"www-authenticate": said}
 
 
 def _told_of_ending(tongue: str, error: PropylonError) -> dict[str, str]:

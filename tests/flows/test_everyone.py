@@ -9,8 +9,8 @@ import pytest
 from tests.http.driving import Connect, MakePropylon, bearer, sign_in, sign_up
 
 from propylon import Propylon
-from propylon.app import Runtime
 from propylon.flows import administration
+from propylon.runtime import Runtime
 from propylon.testing import NOW, FakeClock
 
 PEOPLE = 5

@@ -12,8 +12,8 @@ from propylon.cli.output import print_json, print_line, print_table
 from propylon.cli.texts import text
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
     from propylon.ports import StoredKey
+    from propylon.runtime import Runtime
 
 
 @click.group("keys", cls=Group, help=text("help.keys"))

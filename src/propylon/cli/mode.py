@@ -14,8 +14,8 @@ from propylon.cli.texts import text
 from propylon.core.session import MODES, Mode
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
     from propylon.flows.administration import ModeReport
+    from propylon.runtime import Runtime
 
 
 @click.group("mode", cls=Group, help=text("help.mode"))

@@ -15,7 +15,7 @@ from propylon.config import Config
 from propylon.errors import SetupError
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
+    from propylon.runtime import Runtime
 
 T = TypeVar("T")
 

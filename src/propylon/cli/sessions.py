@@ -17,9 +17,9 @@ from propylon.cli.output import note, print_json, print_line, print_table
 from propylon.cli.texts import LANGUAGE, text
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
     from propylon.core.principal import User
     from propylon.core.session import Session
+    from propylon.runtime import Runtime
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000
 

@@ -15,8 +15,8 @@ from propylon.config import check_role_name
 from propylon.errors import SetupError, Unusable
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
     from propylon.core.principal import User
+    from propylon.runtime import Runtime
 
 # Four bytes a character is the most that UTF-8 takes; no password may have more characters than 1024.
 MAX_PASSWORD_LINE_BYTES = 4 * 1024 + 2

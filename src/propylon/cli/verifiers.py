@@ -12,8 +12,8 @@ from propylon.cli.output import note, print_json, print_line, print_table
 from propylon.cli.texts import text
 
 if TYPE_CHECKING:
-    from propylon.app import Runtime
     from propylon.core.verifiers import NewVerifier, StoredVerifier
+    from propylon.runtime import Runtime
 
 
 @click.group("verifiers", cls=Group, help=text("help.verifiers"))

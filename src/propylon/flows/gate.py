@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from propylon.core.access import AccessTokens, EndedSession, TokenRules
+from propylon.core.demand import Demand
 from propylon.core.principal import Credential, Home, Principal, User
 from propylon.core.remembered import RememberedPrincipals
 from propylon.core.revocation import FeedEntry
@@ -79,6 +80,10 @@ class Gate:
         if credential.kind == "cookie":
             return await self._by_cookie(credential.value, caller)
         raise CredentialRefused("credential_malformed")
+
+    def require(self, principal: Principal, demand: Demand) -> None:
+        """Refuse a principal who does not meet a demand now; see ``Demand.check``."""
+        demand.check(principal, self._clock.now())
 
     def permissions(self, user: User) -> frozenset[str]:
         """Return what the user's roles grant."""

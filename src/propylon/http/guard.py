@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from propylon.core.demand import Demand
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused
 from propylon.flows.gate import Gate
@@ -38,6 +39,16 @@ class Asking:
                 principal = await self._gate.verify(credential, self._transport.caller(self._scope))
             self._principal = principal
         return self._principal
+
+    async def require(self, demand: Demand) -> Principal:
+        """Return the principal where it meets a demand.
+
+        Raises:
+            Forbidden, CredentialRefused: as ``principal`` and ``Demand.check`` do.
+        """
+        principal = await self.principal()
+        self._gate.require(principal, demand)
+        return principal
 
     async def principal_or_none(self) -> Principal | None:
         """Return the principal, or None for a visitor who presents nothing; a bad credential is refused."""

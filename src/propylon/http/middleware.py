@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -11,13 +12,14 @@ from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from propylon import language
+from propylon.core.demand import Demand
+from propylon.core.navigation import is_navigation, page_for
 from propylon.core.principal import Principal
 from propylon.errors import PropylonError
 from propylon.flows.gate import Gate
-from propylon.http import problems
 from propylon.http.guard import Asking
 from propylon.http.transport import Transport, header, presents_token
+from propylon.problems import answer, status_of
 
 
 class Guarding(NamedTuple):
@@ -65,10 +67,24 @@ async def current_user(request: HTTPConnection) -> Principal:
     return await asking.principal()
 
 
-def problem_handler(public_url: str) -> Callable[[Any, Exception], Awaitable[Any]]:
+def required_user(demand: Demand) -> Callable[[HTTPConnection], Awaitable[Principal]]:
+    """Return ``current_user`` for callers who meet a demand; it refuses all others as ``Demand.check`` says."""
+
+    async def user(request: HTTPConnection) -> Principal:
+        asking: Asking = request.scope["propylon"]
+        return await asking.require(demand)
+
+    return user
+
+
+def problem_handler(public_url: str, pages: str | None = None) -> Callable[[Any, Exception], Awaitable[Any]]:
     """Return an exception handler that answers Propylon's errors as problem+json in the caller's language.
 
     A websocket is closed instead: before it was accepted, that is a 403.
+
+    Args:
+        public_url: of Propylon; where the codes are explained.
+        pages: where its pages are. A person who opens a page without being signed in is led there and back.
     """
 
     async def handle(request: Request | WebSocket, error: Exception) -> Response | None:
@@ -77,11 +93,30 @@ def problem_handler(public_url: str) -> Callable[[Any, Exception], Awaitable[Any
         if isinstance(request, WebSocket):
             await request.close(WS_1008_POLICY_VIOLATION, error.code)
             return None
-        return problems.response(
+        scope = request.scope
+        if pages is not None and status_of(error) == 401 and _opens_a_page(scope):
+            # The answer depends on what the browser says of itself, so no cache may keep it.
+            headers = {"location": page_for(error.code, pages, _target(request, pages)), "cache-control": "no-store"}
+            return Response(status_code=303, headers=headers)
+        told = answer(
             error,
-            language.negotiate(header(request.scope, b"accept-language")),
             public_url,
-            bearer_presented=presents_token(request.scope),
+            accept_language=header(scope, b"accept-language"),
+            bearer_presented=presents_token(scope),
         )
+        return Response(told.body, told.status, told.headers)
 
     return handle
+
+
+def _opens_a_page(scope: Scope) -> bool:
+    return is_navigation(
+        scope["method"], sec_fetch_mode=header(scope, b"sec-fetch-mode"), accept=header(scope, b"accept")
+    )
+
+
+def _target(request: Request, pages: str) -> str:
+    """Return what the person opened: its path where Propylon is on the same host, else the whole address."""
+    url = request.url
+    path = url.path + (f"?{url.query}" if url.query else "")
+    return f"{url.scheme}://{url.netloc}{path}" if urlsplit(pages).netloc else path

@@ -13,8 +13,8 @@ Everything here needs the standard library, ``cryptography`` and ``msgspec``; ``
 
 from __future__ import annotations
 
+from propylon.problems import Answer
 from propylon.verifier.asgi import Asking
-from propylon.verifier.problem import Answer, answer
 from propylon.verifier.verifier import Verifier
 
-__all__ = ["Answer", "Asking", "Verifier", "answer"]
+__all__ = ["Answer", "Asking", "Verifier"]

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from propylon.core.bearer import bearer_token, is_ours
+from propylon.core.demand import Demand
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused, PropylonError
-from propylon.verifier.problem import Answer
+from propylon.problems import Answer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,6 +25,9 @@ class Verifies(Protocol):
 
     async def verify_async(self, token: str) -> Principal:
         """Return who presents a token, or refuse."""
+
+    def require(self, principal: Principal, demand: Demand) -> None:
+        """Refuse a principal who does not meet a demand now."""
 
     def answer(
         self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
@@ -56,6 +60,12 @@ class Asking:
         if self._principal is None:
             self._principal = await self._verifier.verify_async(_token(self._scope))
         return self._principal
+
+    async def require(self, demand: Demand) -> Principal:
+        """Return the principal where it meets a demand; raises as ``principal`` and ``Demand.check`` do."""
+        principal = await self.principal()
+        self._verifier.require(principal, demand)
+        return principal
 
     async def principal_or_none(self) -> Principal | None:
         """Return the principal, or None for a visitor who presents nothing; a bad token is refused."""

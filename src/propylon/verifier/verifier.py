@@ -14,18 +14,19 @@ from types import TracebackType
 from typing import Self
 
 from propylon.core.access import TokenRules
+from propylon.core.demand import Demand
 from propylon.core.jose.access_token import MAX_TOKEN_BYTES
 from propylon.core.jose.refusals import TokenRefused
 from propylon.core.origin import is_loopback_host, service_url
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable, Unusable
 from propylon.ports import Clock
+from propylon.problems import Answer, answer
 from propylon.verifier.asgi import App, Protect
 from propylon.verifier.fetching import FAILURES, Fetcher
 from propylon.verifier.follower import Follower
 from propylon.verifier.keys import RemoteKeys
 from propylon.verifier.knowledge import Knowledge
-from propylon.verifier.problem import Answer, answer
 
 logger = logging.getLogger("propylon.verifier")
 
@@ -173,6 +174,10 @@ class Verifier:
                 raise
         await asyncio.to_thread(self._look_again)
         return self._knowledge.verify(token)
+
+    def require(self, principal: Principal, demand: Demand) -> None:
+        """Refuse a principal who does not meet a demand now; see ``Demand.check``."""
+        demand.check(principal, self._clock.now())
 
     def protect(self, app: App) -> App:
         """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked (ASGI)."""

@@ -1,0 +1,35 @@
+"""Is this request a person opening a page? Then a refusal leads to a page, instead of being one."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+# What is asked of the person, by the code of the refusal. Every other 401 asks for a sign-in.
+_CONFIRM = "reauthentication_required"
+
+
+def is_navigation(method: str, *, sec_fetch_mode: str | None, accept: str | None) -> bool:
+    """Return whether a browser is opening a page.
+
+    Args:
+        method: of the request. What a form sent is not repeated by a redirect, so only a GET leads elsewhere.
+        sec_fetch_mode: the ``Sec-Fetch-Mode`` header, which all browsers since 2023 send; it decides where it is sent.
+        accept: the ``Accept`` header, for older ones.
+    """
+    if method != "GET":
+        return False
+    if sec_fetch_mode is not None:
+        return sec_fetch_mode == "navigate"
+    return accept is not None and "text/html" in accept.lower()
+
+
+def page_for(code: str, pages: str, target: str) -> str:
+    """Return the address of the page that resolves a refusal with status 401.
+
+    Args:
+        code: of the refusal.
+        pages: where Propylon's pages are: the path that it is mounted at, or its public URL.
+        target: where the person wanted to go: a path with its query, or a whole address; the page leads back to it.
+    """
+    page = "confirm" if code == _CONFIRM else "login"
+    return f"{pages.rstrip('/')}/{page}?next={quote(target, safe='/')}"

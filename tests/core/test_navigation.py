@@ -1,0 +1,48 @@
+"""``core.navigation``: who is led to a page, and where it leads back to."""
+
+from __future__ import annotations
+
+import pytest
+
+from propylon.core.navigation import is_navigation, page_for
+
+
+@pytest.mark.parametrize(
+    ("method", "mode", "accept", "expected"),
+    [
+        ("GET", "navigate", None, True),
+        ("GET", None, "text/html,application/xhtml+xml", True),
+        ("GET", None, "TEXT/HTML", True),
+        ("GET", "cors", "text/html", False),
+        ("GET", "", "text/html", False),
+        ("GET", None, "application/json", False),
+        ("GET", None, None, False),
+        ("POST", "navigate", "text/html", False),
+        ("HEAD", "navigate", "text/html", False),
+    ],
+)
+def test_only_a_person_who_opens_a_page_is_led_elsewhere(
+    method: str, mode: str | None, accept: str | None, *, expected: bool
+) -> None:
+    """A script gets its 401, and what a form sent is not thrown away by a redirect."""
+    assert is_navigation(method, sec_fetch_mode=mode, accept=accept) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "pages", "target", "address"),
+    [
+        ("credential_missing", "/auth", "/orders", "/auth/login?next=/orders"),
+        ("session_expired", "/auth/", "/orders?page=2&of=a b", "/auth/login?next=/orders%3Fpage%3D2%26of%3Da%20b"),
+        ("reauthentication_required", "/auth", "/pay", "/auth/confirm?next=/pay"),
+        ("credential_missing", "", "/orders#x", "/login?next=/orders%23x"),
+        (
+            "credential_missing",
+            "https://id.example",
+            "https://shop.example/a?b",
+            "https://id.example/login?next=https%3A//shop.example/a%3Fb",
+        ),
+    ],
+)
+def test_the_page_leads_back(code: str, pages: str, target: str, address: str) -> None:
+    """Nothing in an address that was opened adds a parameter of its own to the page's."""
+    assert page_for(code, pages, target) == address
