@@ -16,8 +16,9 @@ from threading import Thread
 import httpx
 import pytest
 from tests.documents import ROOT, blocks, links, name_of, programs
-from tests.http.serving import Served, free_port
+from tests.http.serving import Served
 from tests.servers.fronts import DEPLOY, nginx, replaced
+from tests.servers.ports import free_port
 
 SAID = "http://localhost:8000"
 README = ROOT / "README.md"

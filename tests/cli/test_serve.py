@@ -17,7 +17,8 @@ import httpx
 import pytest
 from tests.cli.conftest import Run
 from tests.cli.terminal import PASSWORD, Terminal, environment, run_program
-from tests.http.serving import Served, free_port
+from tests.http.serving import Served
+from tests.servers.ports import free_port
 
 Serve = Callable[..., Served]
 ACCOUNT = {"email": "mina@example.com", "password": PASSWORD}

@@ -12,8 +12,8 @@ from threading import Thread
 import httpx
 import pytest
 from tests.deploy.conftest import FRONTS
-from tests.http.serving import free_port
 from tests.servers.fronts import deployed
+from tests.servers.ports import free_port
 
 
 class Dying(socketserver.StreamRequestHandler):

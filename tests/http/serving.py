@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.servers.ports import free_port
+
 START_WITHIN_S, STOP_WITHIN_S = 20.0, 20.0
 
 
@@ -131,11 +133,3 @@ class Served:
                     return
             time.sleep(0.02)
         raise AssertionError(self.log.read_text())
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

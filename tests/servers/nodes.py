@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 from tests.http.driving import PASSWORD
-from tests.http.serving import Served, ServedSettings, free_port
+from tests.http.serving import Served, ServedSettings
+from tests.servers.ports import free_port
 from tests.servers.redis import RedisServer
 
 CLIENTS = 4

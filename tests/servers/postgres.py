@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from tests.servers.ports import free_port
 
 from propylon.stores import bring_up_to_date
 
@@ -48,14 +49,6 @@ def program(name: str) -> str:
     if found is None and not versions:
         raise FileNotFoundError(f"the tests need PostgreSQL's {name}: install the package postgresql")
     return str(versions[-1]) if versions else str(found)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class PostgresServer:

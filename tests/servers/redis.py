@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
+from tests.servers.ports import free_port
 
 PASSWORD = "hunter2-is-the-password"
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -39,21 +38,12 @@ def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = START_TIM
         time.sleep(0.02)
 
 
-def unused_port() -> int:
-    """Return a port that nobody listens on, below those that outgoing connections take by themselves meanwhile."""
-    while True:
-        port = random.randint(10_000, 30_000)  # noqa: S311 - no secret
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class RedisServer:
     """One process, which can be killed, frozen and started again with what it had written."""
 
     def __init__(self, *words: str, sentinel: str = "") -> None:
         """Take a port and a directory; ``words`` are options beside the usual ones, ``sentinel`` a configuration."""
-        self.port = unused_port()
+        self.port = free_port()
         self.home = Path(tempfile.mkdtemp(prefix="propylon-redis-"))
         self._command = self._as_sentinel(sentinel) if sentinel else self._as_server(words)
         self._process: subprocess.Popen[bytes] | None = None
@@ -221,7 +211,7 @@ class Cluster:
             node.remove()
 
     def _node(self) -> RedisServer:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", str(unused_port()))
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", str(free_port()))
         return RedisServer(*options, *DURABLE, *AT_ONCE)
 
     def _slots(self) -> list[Any]:

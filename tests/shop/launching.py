@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-from tests.http.serving import free_port
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 20.0

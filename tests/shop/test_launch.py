@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from examples.shop import demo
-from tests.http.serving import free_port
+from tests.servers.ports import free_port
 from tests.shop.launching import Launched, answers, wait_until
 
 Launch = Callable[..., Launched]

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tests.servers.postgres import GUARDED, PASSWORD, PostgresServer, free_port
+from tests.servers.ports import free_port
+from tests.servers.postgres import GUARDED, PASSWORD, PostgresServer
 
 from propylon.errors import SetupError
 from propylon.stores import bring_up_to_date, inspect, make_store, migrations_of, postgres_store

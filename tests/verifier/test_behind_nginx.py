@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.http.driving import EMAIL, PASSWORD, bearer
-from tests.http.serving import Served, free_port
+from tests.http.serving import Served
 from tests.servers.fronts import nginx
+from tests.servers.ports import free_port
 from tests.verifier.issuer import eventually, refuses
 
 from propylon.verifier import Verifier

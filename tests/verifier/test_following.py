@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.http.driving import EMAIL, PASSWORD, bearer
-from tests.http.serving import Served, free_port
+from tests.http.serving import Served
+from tests.servers.ports import free_port
 from tests.verifier.issuer import eventually, refuses
 
 from propylon.verifier import Verifier
