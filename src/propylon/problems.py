@@ -48,6 +48,7 @@ STATUS: Mapping[str, int] = {
     "password_refused": 422,
     "if_match_missing": 428,
     "too_many_attempts": 429,
+    "too_many_streams": 429,
     "headers_too_large": 431,
     "internal": 500,
     "unavailable": 503,
@@ -70,7 +71,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     limit: int | None = None
     ended_at: str | None = None
     ended_by: Device | None = None
-    max_age: int | None = None
+    max_age_s: int | None = msgspec.field(default=None, name="max_age")  # as RFC 9470 calls it
 
 
 class Answer(NamedTuple):
@@ -114,7 +115,7 @@ def problem(error: PropylonError, tongue: str, base_url: str, sessions: Sequence
     if (ended_at := error.facts.get("ended_at")) is not None:
         body.ended_at = rfc3339(ended_at)
         body.ended_by = error.facts.get("ended_by")
-    body.max_age = error.facts.get("max_age_s")
+    body.max_age_s = error.facts.get("max_age_s")
     return body
 
 
@@ -153,7 +154,7 @@ def headers_of(error: PropylonError, body: Problem, tongue: str, *, bearer_prese
 def _challenge(error: PropylonError, body: Problem, *, bearer_presented: bool) -> dict[str, str]:
     if body.code == "reauthentication_required":
         # RFC 9470 section 3, also to who came with a cookie: it says how recent the sign-in has to be.
-        said = f'Bearer error="insufficient_user_authentication", max_age="{body.max_age}"'
+        said = f'Bearer error="insufficient_user_authentication", max_age="{body.max_age_s}"'
     elif body.code == "insufficient_scope":
         said = f'Bearer error="insufficient_scope", scope="{error.facts["scope"]}"'
     elif body.status != 401:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from propylon.errors import ClientError, NotFound, PropylonError
 from propylon.http import openapi, problems
 from propylon.http.accounts_api import AccountsApi
+from propylon.http.confirm_routes import ConfirmRoutes
 from propylon.http.context import tongue
 from propylon.http.cors import Cors
 from propylon.http.data_api import DataApi
@@ -28,6 +29,7 @@ from propylon.http.monitoring import Monitoring
 from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
 from propylon.http.services import Services
+from propylon.http.session_events import SessionEventsApi
 from propylon.http.sessions_api import SessionsApi
 from propylon.http.transport import presents_token
 
@@ -53,6 +55,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
         "data": DataApi(services),
         "documents": documents,
         "feed": FeedApi(services),
+        "events": SessionEventsApi(services),
         "monitoring": Monitoring(services, look),
     }
     pages = PageRoutes(services, sessions, document, nonce)
@@ -62,7 +65,9 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     ]
     routes.append(_route("GET", "/openapi.json", documents.openapi))
     routes.append(_route("GET", "/static/{name}", documents.asset))
-    routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in _page_table(pages)]
+    routes.append(_route("GET", "/propylon.js", documents.browser_client))
+    table = _page_table(pages, ConfirmRoutes(services, nonce))
+    routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in table]
     starlette = Starlette(
         routes=_merged(routes),
         middleware=[Middleware(Cors, config.origins)] if config.origins else [],
@@ -80,7 +85,7 @@ def _endpoint(rooms: dict[str, Any], name: str) -> Endpoint:
     return endpoint
 
 
-def _page_table(pages: PageRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
+def _page_table(pages: PageRoutes, confirming: ConfirmRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
     return (
         ("GET", "/", pages.start),
         ("GET", "/login", pages.sign_in_page),
@@ -88,6 +93,8 @@ def _page_table(pages: PageRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
         ("GET", "/signup", pages.sign_up_page),
         ("POST", "/signup", pages.sign_up),
         ("POST", "/logout", pages.sign_out),
+        ("GET", "/confirm", confirming.confirm_page),
+        ("POST", "/confirm", confirming.confirm),
         ("GET", "/account", pages.account_page),
         ("POST", "/account/profile", pages.save_profile),
         ("POST", "/account/password", pages.change_password),

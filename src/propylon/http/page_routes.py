@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from propylon import language
 from propylon.core.csrf import SAFE_METHODS
@@ -20,11 +19,11 @@ from propylon.flows.sign_in import SignInRequest
 from propylon.http import bodies, problems
 from propylon.http.context import require_session, root_of, tongue
 from propylon.http.cookies import renewed_cookies
+from propylon.http.page_room import PageRoom, see_other, status_of_page
 from propylon.http.services import Services
 from propylon.http.sessions_api import SIGN_OUT_HEADERS, SessionsApi
 from propylon.web.pages import (
     AccountPage,
-    Frame,
     ProblemPage,
     ProblemRow,
     SessionRow,
@@ -34,22 +33,13 @@ from propylon.web.pages import (
     UserView,
 )
 
-NOTICES = frozenset(
-    {"account_created", "profile_saved", "password_changed", "session_ended", "others_ended", "signed_out"}
-)
-NONCE_BYTES = 16
 
-
-class PageRoutes:
+class PageRoutes(PageRoom):
     """Every page and every form."""
 
     def __init__(self, services: Services, sessions_api: SessionsApi, openapi: Mapping[str, Any], nonce: Any) -> None:
-        self._services, self._sessions_api, self._openapi, self._nonce = (
-            services,
-            sessions_api,
-            openapi,
-            nonce,
-        )
+        super().__init__(services, nonce)
+        self._sessions_api, self._openapi = sessions_api, openapi
         self._rows = tuple(ProblemRow(code, status) for code, status in problems.STATUS.items())
 
     async def start(self, request: Request) -> Response:
@@ -87,7 +77,7 @@ class PageRoutes:
         if replaced is not None:
             await services.sign_out.here(replaced)
         services.metrics.sign_ins.labels(mode="cookie").inc()
-        answer = _see_other(page.next or f"{root_of(request)}/account")
+        answer = see_other(page.next or f"{root_of(request)}/account")
         now = services.clock.now()
         answer.raw_headers += services.transport.cookies_of(signed_in.issued, root_of(request), now)
         return answer
@@ -121,9 +111,7 @@ class PageRoutes:
             principal = await self._principal(request)
             return await self._show_account(request, principal)
         except CredentialRefused as refusal:
-            if refusal.code == "credential_missing":
-                return self._redirect(request, f"/login?next={root_of(request)}/account")
-            return await self._refused_at_account(request, refusal)
+            return await self._sign_in_instead(request, refusal, f"{root_of(request)}/account")
 
     async def save_profile(self, request: Request) -> Response:
         """Change the name."""
@@ -187,7 +175,7 @@ class PageRoutes:
         chosen = fields.get("language", "")
         if chosen not in language.LANGUAGES:
             raise ClientError("request_malformed")
-        answer = _see_other(self._next(fields.get("next")) or f"{root_of(request)}/")
+        answer = see_other(self._next(fields.get("next")) or f"{root_of(request)}/")
         answer.raw_headers.append(self._services.transport.set_language_cookie(chosen))
         return answer
 
@@ -208,14 +196,6 @@ class PageRoutes:
         answer.headers.update(problems.retry_headers(error))
         return answer
 
-    async def _principal(self, request: Request) -> Principal:
-        services = self._services
-        credential = services.transport.session_cookie(request.scope)
-        if credential is None:
-            raise CredentialRefused("credential_missing")
-        services.transport.require_same_site(request.scope)
-        return await services.gate.authenticate(credential, services.transport.caller(request.scope))
-
     async def _sign_in_again(self, request: Request, page: SignInPage, error: PropylonError) -> Response:
         problem, errors = self._told(request, error)
         chooser: tuple[SessionRow, ...] = ()
@@ -225,19 +205,9 @@ class PageRoutes:
         again = SignInPage(page.email, page.remember, page.next, problem, errors, chooser, now=now)
         return await self._show_sign_in(request, again, error)
 
-    async def _refused_at_account(self, request: Request, refusal: CredentialRefused) -> Response:
-        """Say why the session is over, above the form that begins a new one."""
-        problem, _ = self._told(request, refusal)
-        page = SignInPage(next=f"{root_of(request)}/account", problem=problem)
-        return await self._show_sign_in(request, page, refusal)
-
-    async def _show_sign_in(self, request: Request, page: SignInPage, error: PropylonError | None = None) -> Response:
-        frame = await self._frame(request, path="/login")
-        return self._html(frame, self._services.pages.sign_in(frame, page), _status(error), error)
-
     async def _show_sign_up(self, request: Request, page: SignUpPage, error: PropylonError | None = None) -> Response:
         frame = await self._frame(request)
-        return self._html(frame, self._services.pages.sign_up(frame, page), _status(error), error)
+        return self._html(frame, self._services.pages.sign_up(frame, page), status_of_page(error), error)
 
     async def _show_account(
         self, request: Request, principal: Principal, error: PropylonError | None = None, **refill: Any
@@ -253,86 +223,13 @@ class PageRoutes:
         )
         frame = self._frame_of(request, signed_in_as=user.email, path="/account")
         page = AccountPage(_view(user), tuple(rows), now, **refill)
-        return self._html(frame, services.pages.account(frame, page), _status(error), error)
-
-    async def _frame(self, request: Request, path: str | None = None) -> Frame:
-        try:
-            principal = await self._principal(request)
-            email = (await self._services.home.read_user(principal.user_id)).email
-        except ClientError:
-            email = None  # the page itself is for everyone; who holds a dead cookie is a visitor
-        return self._frame_of(request, signed_in_as=email, path=path)
-
-    def _frame_of(self, request: Request, *, signed_in_as: str | None, path: str | None = None) -> Frame:
-        root = root_of(request)
-        notice = request.query_params.get("notice")
-        return Frame(
-            language=tongue(self._services, request),
-            nonce=self._nonce(NONCE_BYTES).hex(),
-            root=root,
-            # Not request.url: it decodes the query too, and that may be any bytes.
-            path=path or request.scope["path"].removeprefix(root) or "/",
-            signed_in_as=signed_in_as,
-            notice=notice if notice in NOTICES else None,
-        )
-
-    def _told(self, request: Request, error: PropylonError) -> tuple[str | None, dict[str, list[str]]]:
-        """Return the sentence for the top of a form and those beside its fields."""
-        spoken = tongue(self._services, request)
-        if not isinstance(error, ClientError) and problems.status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise error
-        errors: dict[str, list[str]] = {}
-        if isinstance(error, RuleRefused):
-            for name, _, said in problems.field_sentences(spoken, error):
-                errors.setdefault(name, []).append(said)
-        return problems.sentence(spoken, error)[1], errors
-
-    def _html(self, frame: Frame, text: str, status: int = 200, error: PropylonError | None = None) -> Response:
-        # Chromium applies form-action to the redirect after a form post too, so the origins that a sign-in
-        # may lead on to have to be named.
-        targets = " ".join(("'self'", *self._services.config.origins))
-        policy = (
-            f"default-src 'none'; style-src 'nonce-{frame.nonce}'; script-src 'nonce-{frame.nonce}';"
-            f" img-src 'self' data:; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
-        )
-        headers = {"content-security-policy": policy, "content-language": frame.language}
-        if error is not None:
-            headers |= problems.retry_headers(error)
-        return HTMLResponse(text, status, headers)
-
-    def _redirect(self, request: Request, target: str) -> Response:
-        return _see_other(root_of(request) + target)
+        return self._html(frame, services.pages.account(frame, page), status_of_page(error), error)
 
     def _signed_out(self, request: Request) -> Response:
         answer = self._redirect(request, "/login?notice=signed_out")
         answer.headers.update(SIGN_OUT_HEADERS)
         answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
         return answer
-
-    def _next(self, wish: str | None) -> str:
-        """Return where to go on if it is ours or a configured origin's, else nothing: no open redirector.
-
-        A path counts from the root of the host: it may lead to the app that Propylon is mounted in.
-        """
-        if not wish or len(wish) > 2_000 or not wish.isprintable() or not wish.isascii() or "\\" in wish:
-            return ""
-        if wish.startswith("/") and not wish.startswith("//"):
-            return wish
-        try:
-            parts = urlsplit(wish)
-        except ValueError:  # "https://[" is no address
-            return ""
-        config = self._services.config
-        return wish if f"{parts.scheme}://{parts.netloc}" in (config.public_origin, *config.origins) else ""
-
-
-def _see_other(location: str) -> Response:
-    # 303: the browser must not send the form, password and all, to the next address (RFC 9700 4.12).
-    return Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": location})
-
-
-def _status(error: PropylonError | None) -> int:
-    return 200 if error is None else problems.status_of(error)
 
 
 def _row(session: Session, current: str | None) -> SessionRow:

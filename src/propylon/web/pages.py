@@ -109,6 +109,22 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmPage:
+    """The page at ``/confirm``.
+
+    Attributes:
+        email: of whoever is signed in, for password managers and for people with two accounts.
+        next: where to go afterwards (already checked), or empty.
+        problem: sentence at the top, in the reader's language.
+    """
+
+    email: str
+    next: str = ""
+    problem: str | None = None
+    errors: FieldErrors = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SignUpPage:
     """The page at ``/signup``; without the form when sign-up is not ``open``."""
 
@@ -189,6 +205,10 @@ class Pages:
     def sign_in(self, frame: Frame, page: SignInPage) -> str:
         """Return ``/login``."""
         return self._render("sign_in.html.j2", frame, page=page)
+
+    def confirm(self, frame: Frame, page: ConfirmPage) -> str:
+        """Return ``/confirm``: the password again."""
+        return self._render("confirm.html.j2", frame, page=page)
 
     def sign_up(self, frame: Frame, page: SignUpPage) -> str:
         """Return ``/signup``."""
