@@ -7,6 +7,7 @@ nobody changes what is kept from outside.
 # ruff: noqa: D102 - the ports say what each method means
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,9 +21,9 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
 from propylon.ports import AccountChange, Opened, Opening, Pulse, SignInVoid, StoredKey
-from propylon.stores.news import announced_now_ms, kept_until, missed
+from propylon.stores.news import FEED_KEEP_S, announced_now_ms, kept_until, missed
 
-# Entries held for a process that never asks for them; beyond it hears "forget everything" instead.
+# Entries held for a process that never asks for them. Beyond, it hears "forget everything" and who is dead.
 MAX_UNREAD = 100_000
 
 
@@ -32,19 +33,28 @@ class _Feed:
     def __init__(self) -> None:
         self._position = 0
         self._unread: list[FeedEntry] = []
+        self._most_unread = MAX_UNREAD
 
     def announce(self, subject: FeedSubject, id_: str = "", reason: str = "", expires_at: int | None = None) -> None:
         self._position += 1
         until = kept_until() if expires_at is None else expires_at
-        if len(self._unread) >= MAX_UNREAD:
-            self._unread = missed(self._position - 1)
+        if len(self._unread) >= self._most_unread:
+            self._condense()
         self._unread.append(FeedEntry(self._position, subject, id_, reason, until, announced_now_ms()))
 
     def news(self) -> Sequence[FeedEntry]:
         if not self._unread:
             return ()
-        entries, self._unread = self._unread, []
+        entries, self._unread, self._most_unread = self._unread, [], MAX_UNREAD
         return entries
+
+    def _condense(self) -> None:
+        """Keep of what is unread the endings whose tokens live; there is one a session, and each is kept anyway."""
+        over = time.time() - FEED_KEEP_S
+        dead = [entry for entry in self._unread if entry.subject == "session_ended" and entry.expires_at > over]
+        self._unread = [*missed((dead[0].position if dead else self._position) - 1), *dead]
+        # Twice as much as is left, or a store full of the newly dead would condense at each announcement.
+        self._most_unread = max(MAX_UNREAD, 2 * len(self._unread))
 
 
 class _Sessions:
