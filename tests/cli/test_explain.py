@@ -67,7 +67,7 @@ def test_every_sentence_exists_and_gets_its_facts(language: str, mode: Mode, cha
         (VARIATIONS[6], {"role", "role_bare"}, {"no_roles"}),
         ({"PUBLIC_URL": "https://id.example.com"}, {"cookie_secure", "sign_up_closed"}, {"cookie_plain"}),
     ],
-    ids=str,
+    ids=lambda value: str(value if isinstance(value, dict) else sorted(value)),
 )
 def test_each_setting_changes_what_is_said(changes: dict[str, str], said: set[str], not_said: set[str]) -> None:
     """A sentence is there when it is true, and only then."""

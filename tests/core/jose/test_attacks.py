@@ -220,7 +220,7 @@ ATTACKER = SigningKey.generate("ES256")
         {"crit": [1]},
         {"crit": None},
     ],
-    ids=str,
+    ids=lambda member: str(member)[:32],  # without the key, which is another one in every run
 )
 def test_a_member_that_brings_a_key_or_changes_the_rules_is_refused(member: dict[str, Any]) -> None:
     """J15, J17, J45, J46: refused on sight, signed or not, before any cryptography."""
@@ -280,6 +280,7 @@ H, P, S = VALID_HEADER, VALID_PAYLOAD, VALID_SIGNATURE
     "token",
     ["", ".", "..", "...", H, f"{H}.{P}", f"{H}.{P}.{S}.", f".{H}.{P}.{S}", f"{H}.{P}.{S}.{S}.{S}", f"{H}......",
      f"{H}.{P}.{S}.{P}.{S}.{H}.{H}", f".{P}.{S}", f"{H}..{S}", f"{H}.{P}.", f"{H}.{P}{S}"],
+    ids=lambda token: token.replace(H, "H").replace(P, "P").replace(S, "S"),
 )  # fmt: skip
 def test_a_token_of_another_number_of_parts_is_refused(token: str) -> None:
     """J25: none, one, two, four and six dots, and empty parts."""

@@ -66,7 +66,7 @@ def test_the_thumbprint_is_that_of_the_standard() -> None:
      {"use": "enc"}, {"use": None}, {"key_ops": ["sign"]}, {"key_ops": []}, {"key_ops": "verify"},
      {"key_ops": ["verify", "verify"]}, {"key_ops": ["verify", 1]}, {"kid": 1}, {"kid": ""}, {"kid": "a b"},
      {"kid": "a" * 129}, {"d": "AAAA"}, {"d": None}],
-    ids=lambda changes: str(changes)[:40],
+    ids=lambda changes: str(changes).replace(PUBLIC["ES256"]["x"], "X")[:40],
 )  # fmt: skip
 def test_a_contradictory_or_odd_key_is_refused(changes: dict[str, Any]) -> None:
     """J6, J22, J23: kty, crv and alg fit each other, the point is on its curve, the purpose is verifying."""
