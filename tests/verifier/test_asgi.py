@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,12 +16,19 @@ from fastapi.responses import Response
 from tests.http.driving import bearer, connected
 from tests.verifier.issuer import Issuer
 
-from propylon import CredentialRefused, Forbidden, PropylonError
+from propylon import CredentialRefused, Demand, Forbidden, PropylonError
 from propylon.verifier import Verifier
+
+DEMANDS = {
+    "/admin": Demand.of(roles="admin"),
+    "/orders": Demand.of(scopes="orders"),
+    "/pay": Demand.of(fresh_s=60),
+    "/long": Demand.of(left_s=3_600),
+}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """An app of no framework: ``/open`` asks nothing, ``/maybe`` may go without, ``/admin`` wants a role."""
+    """An app of no framework: ``/open`` asks nothing, ``/maybe`` may go without, others want what ``DEMANDS`` says."""
     assert scope["type"] == "http"
     if scope["path"] == "/open":
         told = "open"
@@ -28,9 +36,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         who = await scope["propylon"].principal_or_none()
         told = who.user_id if who else "nobody"
     else:
-        who = await scope["propylon"].principal()
-        if scope["path"] == "/admin":
-            who.require_role("admin")
+        who = await scope["propylon"].require(DEMANDS.get(scope["path"], Demand()))
         told = who.user_id
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": told.encode()})
@@ -68,6 +74,21 @@ async def test_a_route_that_asks_is_told(client: httpx.AsyncClient, issuer: Issu
         ("/me", ["Bearer {token}", "Bearer {token}"], 400, "credential_ambiguous", None),
         ("/me", ["DPoP {token}"], 401, "credential_malformed", 'Bearer error="invalid_token"'),
         ("/admin", ["Bearer {token}"], 403, "forbidden", None),
+        (
+            "/orders",
+            ["Bearer {narrow}"],
+            403,
+            "insufficient_scope",
+            'Bearer error="insufficient_scope", scope="orders"',
+        ),
+        (
+            "/pay",
+            ["Bearer {old}"],
+            401,
+            "reauthentication_required",
+            'Bearer error="insufficient_user_authentication", max_age="60"',
+        ),
+        ("/long", ["Bearer {token}"], 401, "token_expiring", 'Bearer error="invalid_token"'),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -82,7 +103,12 @@ async def test_a_refusal_is_a_problem_in_the_callers_language(
     language: str,
 ) -> None:
     """The same document as the server's, made without its framework."""
-    spelled = [("authorization", value.format(token=issuer.token())) for value in headers]
+    tokens = {
+        "token": issuer.token(),
+        "narrow": issuer.token(scopes=("invoices",)),
+        "old": issuer.token(auth_time=int(time.time()) - 90),
+    }
+    spelled = [("authorization", value.format(**tokens)) for value in headers]
     answer = await client.get(path, headers=[*spelled, ("accept-language", language)])
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["status"]) == (status, code, status)
