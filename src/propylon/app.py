@@ -22,11 +22,12 @@ from propylon.core.secret import KeyRing
 from propylon.errors import NotFound, PropylonError
 from propylon.flows.key_check import agree_on_keys
 from propylon.flows.session_place import agree_on_place
+from propylon.http.cookies import signed_out_headers
 from propylon.http.middleware import Guarding, Protect, current_user, problem_handler, required_user
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
 from propylon.ports import Clock
-from propylon.problems import Answer, answer
+from propylon.problems import Answer, answer, reply
 from propylon.runtime import Runtime
 from propylon.stores import make_store, sqlite_path
 
@@ -165,6 +166,22 @@ class Propylon:
     ) -> Answer:
         """Return a refusal as problem+json, for a framework that handles exceptions itself."""
         return answer(error, self.config.public_url, accept_language=accept_language, bearer_presented=bearer_presented)
+
+    def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
+        """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
+        return reply(error, self.config.public_url, scope, pages=pages)
+
+    async def sign_out(self, scope: Scope) -> list[tuple[str, str]]:
+        """End the caller's session, in every mode and everywhere; return the headers that tell their browser.
+
+        Raises:
+            CredentialRefused: nobody is signed in.
+            Forbidden: a cookie came with a request of another site.
+        """
+        principal = await self.principal(scope)
+        await self.runtime.sign_out.here(principal)
+        headers = signed_out_headers(self.runtime.transport, scope, self.config.prefix)
+        return [(name.decode(), value.decode()) for name, value in headers]
 
     async def revoke(self, *, user_id: str | None = None, session_id: str | None = None) -> int:
         """End all sessions of a user, or one session, everywhere and at once; return how many ended."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from propylon import language
+from propylon.core.bearer import is_ours
 from propylon.core.device import Device
+from propylon.core.navigation import is_navigation, page_for
 from propylon.errors import PropylonError, RuleRefused, TooMany, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -131,6 +134,41 @@ def answer(
         {"content-type": MEDIA_TYPE, "cache-control": "no-store", **headers},
         msgspec.json.encode(body),
     )
+
+
+def reply(error: PropylonError, base_url: str, scope: Mapping[str, Any], *, pages: str | None = None) -> Answer:
+    """Return the whole answer to a request that is refused.
+
+    Args:
+        error: why.
+        base_url: of Propylon; where the codes are explained.
+        scope: what ASGI says of the request: ``method``, ``headers``, ``path`` and so on.
+        pages: where Propylon's pages are. A person who opens a page without being signed in is led there and back.
+    """
+    if pages is not None and status_of(error) == 401 and _opens_a_page(scope):
+        # The answer depends on what the browser says of itself, so no cache may keep it.
+        headers = {"location": page_for(error.code, pages, _target(scope, pages)), "cache-control": "no-store"}
+        return Answer(303, headers, b"")
+    presented = any(name == b"authorization" and is_ours(value) for name, value in scope["headers"])
+    language_wanted = _header(scope, b"accept-language")
+    return answer(error, base_url, accept_language=language_wanted, bearer_presented=presented)
+
+
+def _opens_a_page(scope: Mapping[str, Any]) -> bool:
+    return is_navigation(
+        scope["method"], sec_fetch_mode=_header(scope, b"sec-fetch-mode"), accept=_header(scope, b"accept")
+    )
+
+
+def _target(scope: Mapping[str, Any], pages: str) -> str:
+    """Return what the person opened: its path where Propylon is on the same host, else the whole address."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    path = quote(scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+    return f"{scope['scheme']}://{_header(scope, b'host') or ''}{path}" if urlsplit(pages).netloc else path
+
+
+def _header(scope: Mapping[str, Any], name: bytes) -> str | None:
+    return next((value.decode("latin-1") for found, value in scope["headers"] if found == name), None)
 
 
 def retry_headers(error: PropylonError) -> dict[str, str]:

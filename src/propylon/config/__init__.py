@@ -137,6 +137,20 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
+    def prefix(self) -> str:
+        """The path of the public URL: where Propylon is mounted in an app, empty where it is served by itself."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def session_cookie(self) -> str:
+        """The name of the session cookie.
+
+        The prefix makes browsers refuse one that was planted by a sibling domain or over http (6265bis 4.1.3); the
+        plain name is for this machine only.
+        """
+        return "__Host-propylon" if self.secure else "propylon"
+
+    @property
     def public_host(self) -> str:
         """Host and port of the public URL."""
         return urlsplit(self.public_url).netloc

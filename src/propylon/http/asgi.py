@@ -45,7 +45,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
         OPERATIONS,
         title=f"{config.site_name} sign-in",
         server=config.public_url,
-        session_cookie="__Host-propylon" if config.secure else "propylon",
+        session_cookie=config.session_cookie,
     )
     sessions = SessionsApi(services)
     documents = Documents(services, document)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 
 from propylon.core.principal import Principal
@@ -9,8 +11,19 @@ from propylon.core.session import Session
 from propylon.errors import Forbidden
 from propylon.http.context import require_session, root_of
 from propylon.http.services import Services
+from propylon.http.transport import Transport
 
 Header = tuple[bytes, bytes]
+
+
+def signed_out_headers(transport: Transport, scope: Any, root: str) -> list[Header]:
+    """Return what tells a browser that its session is over.
+
+    It drops what it kept of our answers, so that the back button shows nothing (ASVS 7.4.1). A token may end its
+    session from anywhere, and then the cookies of this browser may be somebody else's: they stay.
+    """
+    kept = (b"clear-site-data", b'"cache"')
+    return [kept, *transport.clear_cookies(root)] if transport.is_same_site(scope) else [kept]
 
 
 async def require_same_site_for_cookies(services: Services, request: Request, principal: Principal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -13,13 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from propylon.core.demand import Demand
-from propylon.core.navigation import is_navigation, page_for
 from propylon.core.principal import Principal
 from propylon.errors import PropylonError
 from propylon.flows.gate import Gate
 from propylon.http.guard import Asking
-from propylon.http.transport import Transport, header, presents_token
-from propylon.problems import answer, status_of
+from propylon.http.transport import Transport
+from propylon.problems import reply
 
 
 class Guarding(NamedTuple):
@@ -41,6 +39,15 @@ class Guard(Protocol):
     async def ready(self) -> Guarding:
         """Return the guard, opening first where nobody did."""
 
+    async def open(self) -> object:
+        """Open."""
+
+    async def close(self) -> None:
+        """Close."""
+
+    def said(self, error: PropylonError) -> str:
+        """Return what the log of the server says where opening failed."""
+
 
 class Protect:
     """Puts the question "who is calling?" into ``scope["propylon"]``. A route that never asks pays nothing."""
@@ -50,10 +57,28 @@ class Protect:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "lifespan":
-            gate, transport = self._guard.guarding or await self._guard.ready()
-            scope["propylon"] = Asking(gate, transport, scope)
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
+        gate, transport = self._guard.guarding or await self._guard.ready()
+        scope["propylon"] = Asking(gate, transport, scope)
         await self._app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Open before the app starts and close after it has stopped; whoever had opened before also closes."""
+        if self._guard.guarding is not None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._guard.open()
+        except PropylonError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": self._guard.said(error)})
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            await self._guard.close()
 
 
 async def current_user(request: HTTPConnection) -> Principal:
@@ -93,30 +118,7 @@ def problem_handler(public_url: str, pages: str | None = None) -> Callable[[Any,
         if isinstance(request, WebSocket):
             await request.close(WS_1008_POLICY_VIOLATION, error.code)
             return None
-        scope = request.scope
-        if pages is not None and status_of(error) == 401 and _opens_a_page(scope):
-            # The answer depends on what the browser says of itself, so no cache may keep it.
-            headers = {"location": page_for(error.code, pages, _target(request, pages)), "cache-control": "no-store"}
-            return Response(status_code=303, headers=headers)
-        told = answer(
-            error,
-            public_url,
-            accept_language=header(scope, b"accept-language"),
-            bearer_presented=presents_token(scope),
-        )
+        told = reply(error, public_url, request.scope, pages=pages)
         return Response(told.body, told.status, told.headers)
 
     return handle
-
-
-def _opens_a_page(scope: Scope) -> bool:
-    return is_navigation(
-        scope["method"], sec_fetch_mode=header(scope, b"sec-fetch-mode"), accept=header(scope, b"accept")
-    )
-
-
-def _target(request: Request, pages: str) -> str:
-    """Return what the person opened: its path where Propylon is on the same host, else the whole address."""
-    url = request.url
-    path = url.path + (f"?{url.query}" if url.query else "")
-    return f"{url.scheme}://{url.netloc}{path}" if urlsplit(pages).netloc else path

@@ -18,10 +18,10 @@ from propylon.flows.account import NewAccount
 from propylon.flows.sign_in import SignInRequest
 from propylon.http import bodies, problems
 from propylon.http.context import require_session, root_of, tongue
-from propylon.http.cookies import renewed_cookies
+from propylon.http.cookies import renewed_cookies, signed_out_headers
 from propylon.http.page_room import PageRoom, see_other, status_of_page
 from propylon.http.services import Services
-from propylon.http.sessions_api import SIGN_OUT_HEADERS, SessionsApi
+from propylon.http.sessions_api import SessionsApi
 from propylon.web.pages import (
     AccountPage,
     ProblemPage,
@@ -227,8 +227,7 @@ class PageRoutes(PageRoom):
 
     def _signed_out(self, request: Request) -> Response:
         answer = self._redirect(request, "/login?notice=signed_out")
-        answer.headers.update(SIGN_OUT_HEADERS)
-        answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
+        answer.raw_headers += signed_out_headers(self._services.transport, request.scope, root_of(request))
         return answer
 
 

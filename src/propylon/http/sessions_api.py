@@ -20,6 +20,7 @@ from propylon.http.context import (
     root_of,
     tongue,
 )
+from propylon.http.cookies import signed_out_headers
 from propylon.http.schemas import (
     RefreshBody,
     SessionsOut,
@@ -32,9 +33,6 @@ from propylon.http.schemas import (
     user_out,
 )
 from propylon.http.services import Services
-
-# A browser that signs out drops what it kept of our answers, so the back button shows nothing (ASVS 7.4.1).
-SIGN_OUT_HEADERS = {"clear-site-data": '"cache"'}
 
 
 class SessionsApi:
@@ -204,10 +202,8 @@ class SessionsApi:
         return answer
 
     def _signed_out(self, request: Request) -> Response:
-        answer = no_content(SIGN_OUT_HEADERS)
-        # A token may end its session from anywhere; the cookies of this browser may be somebody else's.
-        if self._services.transport.is_same_site(request.scope):
-            answer.raw_headers += self._services.transport.clear_cookies(root_of(request))
+        answer = no_content()
+        answer.raw_headers += signed_out_headers(self._services.transport, request.scope, root_of(request))
         return answer
 
     def _limit_reached(self, request: Request, conflict: Conflict) -> Response:

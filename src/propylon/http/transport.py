@@ -19,9 +19,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 Scope = Any
 
 REFRESH_PATH = "/v1/session/tokens"
-# Cookie names by whether the public URL is https. The prefixes make the browser refuse cookies planted by a
-# sibling domain or over http (6265bis 4.1.3); plain names only on this machine.
-_COOKIE_NAMES = {True: b"__Host-propylon", False: b"propylon"}
+# By whether the public URL is https, as ``Config.session_cookie``: the prefix makes browsers refuse one that was
+# planted.
 _REFRESH_NAMES = {True: b"__Secure-propylon-refresh", False: b"propylon-refresh"}
 _LANGUAGE_COOKIE = b"propylon-language"
 MAX_USER_AGENT_CHARS = 512
@@ -32,7 +31,7 @@ class Transport:
 
     def __init__(self, config: Config) -> None:
         self._secure = config.secure
-        self._session_name = _COOKIE_NAMES[config.secure]
+        self._session_name = config.session_cookie.encode()
         self._refresh_name = _REFRESH_NAMES[config.secure]
         self._trusted = config.trusted_proxies
         self._own_origins = frozenset({config.public_origin})

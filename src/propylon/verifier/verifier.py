@@ -21,8 +21,8 @@ from propylon.core.origin import is_loopback_host, service_url
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable, Unusable
 from propylon.ports import Clock
-from propylon.problems import Answer, answer
-from propylon.verifier.asgi import App, Protect
+from propylon.problems import Answer, answer, reply
+from propylon.verifier.asgi import App, Protect, Scope
 from propylon.verifier.fetching import FAILURES, Fetcher
 from propylon.verifier.follower import Follower
 from propylon.verifier.keys import RemoteKeys
@@ -188,6 +188,13 @@ class Verifier:
     ) -> Answer:
         """Return a refusal as problem+json, for a framework that handles exceptions itself."""
         return answer(error, self.issuer, accept_language=accept_language, bearer_presented=bearer_presented)
+
+    def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
+        """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``.
+
+        Nobody who comes with a token alone gains anything from a page: leave ``pages`` out, unless it is your own.
+        """
+        return reply(error, self.issuer, scope, pages=pages)
 
     async def lifespan(self, run: Callable[[], Awaitable[None]]) -> None:
         """Follow the feed while ``run`` runs; whoever had started it before also stops it."""
