@@ -283,6 +283,13 @@ class RevocationFeed(Protocol):
         Raises ``StoreUnavailable``.
         """
 
+    def bookmark(self) -> bytes | int | None:
+        """Return how far ``news`` was read where nothing has come since, and None where something has, or may have.
+
+        Nearly free, and from any thread, where all else is for one event loop. The same bookmark again means that
+        ``news`` would have returned nothing all the while: what was true of everything acknowledged then still is.
+        """
+
     def pulse(self) -> Pulse:
         """Return how the feed is doing, for metrics."""
 

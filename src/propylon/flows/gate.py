@@ -4,10 +4,13 @@ Memory only ever says "yes, still". It is dropped by the revocation feed, which 
 request and is nearly free when nothing happened, so an ending that was acknowledged anywhere is never missed.
 Nothing is remembered when the feed moved while the store was being read: that is how caches elsewhere
 brought revoked sessions back to life.
+
+All of it runs on one event loop, but ``recall_anywhere``, which looks and changes nothing.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from propylon.core.access import AccessTokens, EndedSession, TokenRules
@@ -50,6 +53,9 @@ class Gate:
         self._heard = 0  # entries of the feed so far
         self.mode_version = 0  # how often the mode has changed
         self.recalled = self.not_recalled = 0  # credentials that were remembered, and were not
+        self._taken_in: bytes | int | None = None  # the feed's bookmark when everything in it had been heard
+        self._elsewhere = threading.Lock()
+        self.recalled_elsewhere = 0  # on other threads than the loop's
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
@@ -66,6 +72,21 @@ class Gate:
             self.not_recalled += 1
         else:
             self.recalled += 1
+        return principal
+
+    def recall_anywhere(self, credential: Credential) -> Principal | None:
+        """Do as ``recall`` does, from any thread. None also where the loop has not yet taken in what came last.
+
+        The bookmark moves before an ending is acknowledged, and what it was compared with is set after everything up
+        to it was forgotten here: while they are the same, what is remembered is true.
+        """
+        if self._taken_in is None or self._store.bookmark() != self._taken_in:
+            return None
+        memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
+        principal = memory(credential.value, self._clock.monotonic())
+        if principal is not None:
+            with self._elsewhere:
+                self.recalled_elsewhere += 1
         return principal
 
     async def authenticate(self, credential: Credential, caller: Caller) -> Principal:
@@ -109,6 +130,8 @@ class Gate:
         except FeedSilent:
             await self._store.catch_up()
             self._hear(self._store.news())
+        # Without an ``await`` in between: a bookmark says that there was nothing beyond what has just been heard.
+        self._taken_in = self._store.bookmark()
 
     def _hear(self, news: Sequence[FeedEntry]) -> None:
         for entry in news:

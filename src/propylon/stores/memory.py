@@ -31,7 +31,7 @@ class _Feed:
     """What changed and was not read yet; this process is the only reader."""
 
     def __init__(self) -> None:
-        self._position = 0
+        self._position = self._taken = 0
         self._unread: list[FeedEntry] = []
         self._most_unread = MAX_UNREAD
 
@@ -45,8 +45,12 @@ class _Feed:
     def news(self) -> Sequence[FeedEntry]:
         if not self._unread:
             return ()
+        self._taken = self._position  # first: a thread that looks in between sees another bookmark
         entries, self._unread, self._most_unread = self._unread, [], MAX_UNREAD
         return entries
+
+    def bookmark(self) -> int | None:
+        return None if self._unread else self._taken
 
     def _condense(self) -> None:
         """Keep of what is unread the endings whose tokens live; there is one a session, and each is kept anyway."""
@@ -79,6 +83,9 @@ class _Sessions:
 
     async def catch_up(self) -> None:
         """There is nobody else."""
+
+    def bookmark(self) -> int | None:
+        return self._feed.bookmark()
 
     def pulse(self) -> Pulse:
         return Pulse()

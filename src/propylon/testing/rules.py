@@ -80,3 +80,11 @@ async def heard_at(node: Store) -> list[tuple[str, str, str]]:
 def heard(store: Store) -> list[tuple[str, str, str]]:
     """Return the news as subject, id and reason."""
     return [(entry.subject, entry.id, entry.reason) for entry in store.news()]
+
+
+def bookmarked(store: Store) -> bytes | int:
+    """Read the news until nothing has come meanwhile, and return the bookmark."""
+    while True:
+        store.news()
+        if (mark := store.bookmark()) is not None:
+            return mark

@@ -15,7 +15,18 @@ from propylon.ports import Opened, Store
 from propylon.testing.race_rules import count_up
 from propylon.testing.records import NOW, a_session, a_signing_key, a_user
 from propylon.testing.refresh_rules import rotate
-from propylon.testing.rules import FEED_TTL_S, Rules, end, end_all, ending, heard_at, live_ids, opened, sign_in
+from propylon.testing.rules import (
+    FEED_TTL_S,
+    Rules,
+    bookmarked,
+    end,
+    end_all,
+    ending,
+    heard_at,
+    live_ids,
+    opened,
+    sign_in,
+)
 
 # ruff: noqa: S101 - these are tests
 
@@ -67,6 +78,17 @@ class SharingRules(Rules):
             told += await heard_at(other)
             assert [entry[1] for entry in told[-2:]] == [second.id, third.id]
         assert len(told) == len(set(told)) == 60
+        await other.close()
+
+    async def test_what_another_node_ended_moves_the_bookmark(self, store: Store) -> None:
+        """At once, or across a network as soon as it was heard."""
+        other = await self.make_store()
+        session = await opened(store)
+        mark = bookmarked(other)
+        await end(store, session.id)
+        await other.catch_up()
+        assert other.bookmark() != mark
+        assert bookmarked(other) != mark
         await other.close()
 
     async def test_news_of_all_nodes_come_once_and_in_one_order(self, store: Store) -> None:

@@ -11,7 +11,7 @@ from propylon.core.principal import SessionData
 from propylon.core.throttle import Pace
 from propylon.ports import Store
 from propylon.testing.records import NOW, a_user
-from propylon.testing.rules import FEED_TTL_S, Rules, end, ending, heard, live_ids, opened
+from propylon.testing.rules import FEED_TTL_S, Rules, bookmarked, end, ending, heard, live_ids, opened
 
 # ruff: noqa: S101 - these are tests
 
@@ -85,6 +85,23 @@ class UpkeepRules(Rules):
         positions = [entry.position for entry in (*first, *second)]
         assert positions == sorted(set(positions))
         assert list(store.news()) == []
+
+    async def test_a_bookmark_stays_while_nothing_is_announced(self, store: Store) -> None:
+        """So whoever remembers something under it may go on doing so."""
+        await opened(store)
+        mark = bookmarked(store)
+        assert bookmarked(store) == mark
+
+    async def test_a_bookmark_has_moved_before_an_ending_is_acknowledged(self, store: Store) -> None:
+        """From then until ``news`` was read there is no bookmark, or another one; afterwards there is a new one."""
+        for _ in range(20):
+            session = await opened(store)
+            mark = bookmarked(store)
+            await end(store, session.id)
+            assert store.bookmark() != mark
+            assert store.news()
+            assert store.bookmark() != mark
+            assert bookmarked(store) != mark
 
     async def test_an_ending_is_announced_for_as_long_as_its_tokens_live(self, store: Store) -> None:
         """The entry names the session, the reason and when its last token has expired."""

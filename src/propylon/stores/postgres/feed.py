@@ -94,6 +94,15 @@ class Feed(Database):
             raise FeedSilent
         return self._unread.take()
 
+    def bookmark(self) -> int | None:
+        """Return how often news were taken; None while some wait, or while there is silence."""
+        if not self._followed:
+            return 0
+        unread = self._unread
+        if time.monotonic() - unread.heard_at > self._max_silence_s:
+            return None
+        return unread.bookmark()
+
     async def catch_up(self) -> None:
         """Read the rows; all who ask in the same moment are served by one question."""
         if self._followed:

@@ -34,6 +34,7 @@ class Unread:
         place: how far was heard.
         heard_at: when the newest answer was asked for, monotonic: what it did not hold came later.
         waits: entries were let go to stay within bounds; the next who asks reads them again.
+        times_taken: how often there was something to take.
     """
 
     def __init__(self, lags: Lags) -> None:
@@ -41,15 +42,21 @@ class Unread:
         self.place = self._taken = START
         self.heard_at = -math.inf
         self.waits = False
+        self.times_taken = 0
         self._entries: list[FeedEntry] = []
 
     def take(self) -> Sequence[FeedEntry]:
         """Return the entries, in order, and hold them no longer."""
         if not self._entries:
             return ()
+        self.times_taken += 1  # first: a thread that looks in between sees another bookmark
         entries, self._entries = self._entries, []
         self._taken = self.place
         return entries
+
+    def bookmark(self) -> int | None:
+        """Return how often entries were taken; None while some wait."""
+        return None if self._entries or self.waits else self.times_taken
 
     def add(self, since: Place, rows: Sequence[Row], asked_at: float, *, whatever_it_takes: bool = False) -> bool:
         """Add an answer that begins with the entry at ``since``; return False where it must be asked for again.

@@ -101,6 +101,7 @@ class Feed(Database):
         self._max_silence_s = max_silence_s
         self._streams: list[Stream] = []
         self._unread: list[FeedEntry] = []
+        self._taken = 0
         self._catching_up = Coalescer(self._caught_up)
         self._followers: list[asyncio.Task[None]] = []
         self._begin()
@@ -136,8 +137,16 @@ class Feed(Database):
                 raise FeedSilent
         if not self._unread:
             return ()
+        self._taken += 1  # first: a thread that looks in between sees another bookmark
         entries, self._unread = self._unread, []
         return entries
+
+    def bookmark(self) -> int | None:
+        """Return how often news were taken; None while some wait, or while there is silence."""
+        silent_before = time.monotonic() - self._max_silence_s
+        if self._unread or any(stream.heard_at < silent_before for stream in self._streams):
+            return None
+        return self._taken
 
     def pulse(self) -> Pulse:
         """Return how long ago the feed that is silent for longest was heard, and the lags since the last look."""

@@ -58,6 +58,17 @@ class Feed(Database):
         self._seen = mark
         return entries
 
+    def bookmark(self) -> bytes | None:
+        """Return the mark of the last commit, if ``news`` has seen it and the file is known to be the right one."""
+        mark = self._mark
+        if mark is None or time.monotonic() >= self._look_again_at:
+            return None
+        try:
+            header = mark.header[:]
+        except ValueError:  # the store was closed this moment, by its own thread
+            return None
+        return header if header == self._seen else None
+
     async def catch_up(self) -> None:
         """``news`` asks the file itself, always."""
 
