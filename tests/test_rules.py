@@ -58,6 +58,7 @@ NEVER_ANSWERED = {
     "key_refused": "a key that was given to be loaded; nobody sends one",
     "user_unknown": "the command line says it",
     "session_unknown": "the command line says it",
+    "other_user": "the Python client says it to the program around it",
     "mode_changed_meanwhile": "the command line says it",
     "verifier_name": "likewise",
     "verifier_exists": "likewise",

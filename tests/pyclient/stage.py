@@ -1,0 +1,208 @@
+"""A Propylon on an event loop of its own, a guarded app beside it, and a network between them and the client.
+
+The network is a transport of httpx for both kinds of client, and everything that happens to networks can be told to
+happen on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from propylon import Propylon
+from propylon.client import PropylonAuth
+from propylon.testing import FakeClock
+
+ISSUER = "http://localhost:8000"
+EMAIL, PASSWORD = "mina@example.com", "correct horse battery"
+SIGN_IN, RENEW = ("POST", "/v1/sessions"), ("POST", "/v1/session/tokens")
+CONFIRM, SIGN_OUT = ("POST", "/v1/session/confirm"), ("DELETE", "/v1/session")
+WHO, ORDER, FRESH = ("GET", "/v1/session"), ("POST", "/orders"), ("POST", "/fresh")
+PATIENCE_S = 20.0
+
+T = TypeVar("T")
+Fault = Callable[[httpx.Request], httpx.Response | None]
+
+
+class Loop:
+    """An event loop on a thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Any) -> Future[Any]:
+        """Begin a coroutine there."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def run(self, work: Any) -> Any:
+        """Run a coroutine there and wait for it here."""
+        return self.submit(work).result(PATIENCE_S)
+
+    def close(self) -> None:
+        """Stop."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Network(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Carries requests to the stage, counts them, and fails as it is told.
+
+    Attributes:
+        sent: method and path of every request that has left, in order.
+        faults: what happens to the next requests of a kind, one each: an answer made on the way (before the server
+            sees it), or an exception.
+        lost: kinds of which so many answers do not come back, though the server has answered.
+        held: kinds whose requests wait for the event before they leave.
+    """
+
+    def __init__(self, loop: Loop, app: Any) -> None:
+        self._loop, self._asgi = loop, httpx.ASGITransport(app, client=("192.0.2.1", 40_000))
+        self.sent: list[tuple[str, str]] = []
+        self.seen: list[httpx.Request] = []
+        self.faults: dict[tuple[str, str], list[Fault]] = {}
+        self.lost: dict[tuple[str, str], int] = {}
+        self.held: dict[tuple[str, str], threading.Event] = {}
+
+    def count(self, kind: tuple[str, str]) -> int:
+        """Return how many requests of a kind have left."""
+        return self.sent.count(kind)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry a request of a plain client."""
+        request.read()
+        if (answer := self._on_the_way(request)) is not None:
+            return answer
+        self._wait(request)
+        return self._back(request, self._loop.run(self._carried(request)))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry a request of an async client."""
+        await request.aread()
+        if (answer := self._on_the_way(request)) is not None:
+            return answer
+        await asyncio.to_thread(self._wait, request)
+        return self._back(request, await asyncio.wrap_future(self._loop.submit(self._carried(request))))
+
+    def _on_the_way(self, request: httpx.Request) -> httpx.Response | None:
+        kind = (request.method, request.url.path)
+        self.sent.append(kind)
+        self.seen.append(request)
+        faults = self.faults.get(kind, [])
+        return faults.pop(0)(request) if faults else None
+
+    def _wait(self, request: httpx.Request) -> None:
+        if (event := self.held.get((request.method, request.url.path))) is not None:
+            assert event.wait(PATIENCE_S)
+
+    def _back(self, request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        kind = (request.method, request.url.path)
+        if self.lost.get(kind, 0) > 0:
+            self.lost[kind] -= 1
+            raise httpx.ReadError("connection reset", request=request)
+        return answer
+
+    async def _carried(self, request: httpx.Request) -> httpx.Response:
+        copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+        answer = await self._asgi.handle_async_request(copy)
+        content = await answer.aread()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+
+class Stage:
+    """The server, the network and a clock that all of them share; the client has one of its own."""
+
+    def __init__(self, loop: Loop, propylon: Propylon, clock: FakeClock) -> None:
+        self.loop, self.propylon, self.clock, self.client_clock = loop, propylon, clock, FakeClock()
+        self.network = Network(loop, guarded(propylon))
+        with self.client() as client:
+            self.user_id = sign_up(client, EMAIL)
+        self.network.sent.clear()
+
+    def auth(self, **settings: Any) -> PropylonAuth:
+        """Return an auth for the account of the stage."""
+        given = {"email": EMAIL, "password": PASSWORD, "clock": self.client_clock, "transport": self.network}
+        return PropylonAuth(ISSUER, **{"chance": lambda: 0.5, **given, **settings})
+
+    def client(self, auth: httpx.Auth | None = None, **how: Any) -> httpx.Client:
+        """Return a plain client."""
+        return httpx.Client(transport=self.network, base_url=ISSUER, auth=auth, **how)
+
+    def async_client(self, auth: httpx.Auth | None = None, **how: Any) -> httpx.AsyncClient:
+        """Return an async client."""
+        return httpx.AsyncClient(transport=self.network, base_url=ISSUER, auth=auth, **how)
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass for everybody."""
+        self.clock.advance(seconds)
+        self.client_clock.advance(seconds)
+
+    def end_everything(self) -> None:
+        """End all sessions of the account, as an operator does."""
+        self.loop.run(self.propylon.revoke(user_id=self.user_id))
+
+
+def guarded(propylon: Propylon) -> Starlette:
+    """Return an app with two routes, and Propylon's own beside them."""
+    recent = propylon.require(fresh_s=60)
+
+    async def orders(request: Request) -> Response:
+        who = await propylon.user(request)
+        return JSONResponse({"user": who.user_id, "size": len(await request.body())}, 201)
+
+    async def fresh(request: Request) -> Response:
+        who = await recent(request)
+        return JSONResponse({"user": who.user_id})
+
+    routes = [Route("/orders", orders, methods=["POST"]), Route("/fresh", fresh, methods=["POST"])]
+    app = Starlette(routes=[*routes, Mount("/", propylon)])
+    propylon.guard(app)
+    return app
+
+
+def sign_up(client: httpx.Client, email: str, password: str = PASSWORD) -> str:
+    """Make an account and return its id."""
+    answer = client.post("/v1/users", json={"email": email, "password": password})
+    assert answer.status_code == 201, answer.text
+    user_id: str = answer.json()["user"]["id"]
+    return user_id
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Return when something has become true."""
+    until = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def answering(status: int, **how: Any) -> Fault:
+    """Return a fault that answers."""
+    return lambda _: httpx.Response(status, **how)
+
+
+def problem(code: str, status: int = 401, **more: Any) -> Fault:
+    """Return a fault that answers with a problem document."""
+    body = {"status": status, "code": code, **more}
+    return answering(status, json=body, headers={"content-type": "application/problem+json"})
+
+
+def failing(error: type[httpx.TransportError]) -> Fault:
+    """Return a fault of the network."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error("it failed", request=request)
+
+    return fail
