@@ -17,8 +17,8 @@ SOURCE = ROOT / "src/propylon"
 
 # What ``propylon[server]`` brings, by the names under which it is imported.
 SERVER = (
-    "argon2", "click", "email_validator", "granian", "idna", "jinja2", "prometheus_client", "rich", "starlette",
-    "ua_parser", "uvloop",
+    "argon2", "bcrypt", "click", "email_validator", "granian", "idna", "jinja2", "prometheus_client", "rich",
+    "starlette", "ua_parser", "uvloop",
 )  # fmt: skip
 HEAVY = (*SERVER, "asyncio", "cryptography", "fastapi", "sqlite3", "asyncpg", "redis")
 
