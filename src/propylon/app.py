@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,17 +20,17 @@ from propylon.config import Config
 from propylon.core.demand import Demand, Names
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
-from propylon.errors import NotFound, PropylonError
+from propylon.errors import NotFound, PropylonError, SetupError
 from propylon.flows.key_check import agree_on_keys
 from propylon.flows.session_place import agree_on_place
 from propylon.http.cookies import signed_out_headers
 from propylon.http.middleware import Guarding, Protect, current_user, problem_handler, required_user
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
-from propylon.ports import Clock
+from propylon.ports import Clock, SecurityLog, Store
 from propylon.problems import Answer, answer, reply
 from propylon.runtime import Runtime
-from propylon.stores import make_store, sqlite_path
+from propylon.stores import MEMORY_URL, kind_of, make_store, sqlite_path
 
 logger = logging.getLogger("propylon")
 
@@ -55,7 +56,14 @@ class Propylon:
     """Dependency that returns the ``Principal`` or refuses."""
 
     def __init__(
-        self, config: Config | None = None, /, *, workers: int = 1, clock: Clock | None = None, **named: Any
+        self,
+        config: Config | None = None,
+        /,
+        *,
+        workers: int = 1,
+        clock: Clock | None = None,
+        log: SecurityLog | None = None,
+        **named: Any,
     ) -> None:
         """Prepare; nothing is opened yet.
 
@@ -63,6 +71,7 @@ class Propylon:
             config: checked settings; without it, ``named`` settings over the defaults.
             workers: how many processes share this machine's cores (bounds the hash threads of each).
             clock: for tests.
+            log: where security events go; without it, to the logger ``propylon.security``, a line of JSON each.
             named: settings by field name of ``Config``.
 
         Raises:
@@ -71,6 +80,8 @@ class Propylon:
         self.config = config if config is not None else settings.made_of(named)
         self._workers = workers
         self._clock = clock or SystemClock()
+        self._log = log
+        self._make_store: Callable[[Config], Store] = _store_of
         self._opening = asyncio.Lock()
         self._runtime: Runtime | None = None
         self._app: ASGIApp | None = None
@@ -88,6 +99,11 @@ class Propylon:
         if self._runtime is None:
             raise PropylonError("not_open")
         return self._runtime
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it was opened on, while open."""
+        return self._upkeep.get_loop() if self._upkeep is not None else None
 
     async def open(self) -> Self:
         """Open the store, bring it up to date, and load or make the keys. Again and again is harmless.
@@ -223,12 +239,12 @@ class Propylon:
             logger.warning("%s weakens this service: remove it, unless somebody knows why it is there", weakness)
         config = self.config
         elsewhere = config.session_store not in ("", config.store)
-        store = make_store(config.store, config.session_store, max_silence_s=config.max_silence_s)
+        store = self._make_store(config)
         await store.open()
         try:
             await agree_on_place(store, elsewhere=elsewhere, said=bool(config.session_store))
             ring = await agree_on_keys(store, self._load_ring)
-            runtime = Runtime(self.config, store, ring, self._clock, self._workers)
+            runtime = Runtime(self.config, store, ring, self._clock, self._workers, self._log)
             await runtime.keys.ready()
             await runtime.gate.listen()
         except BaseException:
@@ -237,6 +253,28 @@ class Propylon:
         self._runtime = runtime
         self.guarding = Guarding(runtime.gate, runtime.transport)
         self._upkeep = asyncio.create_task(_tend(runtime))
+
+    def rehearse(
+        self, *, make_store: Callable[[Config], Store], key: str, clock: Clock, log: SecurityLog
+    ) -> Callable[[], None]:
+        """Take store, key, clock and log of a test from the next opening on; return what takes them back.
+
+        For ``propylon.testing.Rehearsal``. What is real is refused here, where nobody gets around it.
+
+        Raises:
+            SetupError: it is open, its public URL is not of this machine, or its store is PostgreSQL or Redis.
+        """
+        if self._runtime is not None:
+            raise SetupError("rehearsal_open")
+        check_rehearsal(self.config)
+        before = self.config, self._make_store, self._clock, self._log
+
+        def take_back() -> None:
+            self.config, self._make_store, self._clock, self._log = before
+
+        self.config = msgspec.structs.replace(self.config, store=MEMORY_URL, session_store="", key=key, key_file="")
+        self._make_store, self._clock, self._log = make_store, clock, log
+        return take_back
 
     def _load_ring(self, *, may_create: bool) -> tuple[KeyRing, str]:
         if self.config.key:
@@ -267,6 +305,23 @@ def key_path(config: Config) -> Path:
         return Path(config.key_file)
     database = sqlite_path(config.store)
     return database.with_name("propylon.key") if database is not None else Path("propylon.key")
+
+
+def check_rehearsal(config: Config) -> None:
+    """Refuse to rehearse on what may be real: whoever can sign in without a password must be alone.
+
+    Raises:
+        SetupError: the sentence says what to change.
+    """
+    if not config.loopback:
+        raise SetupError("rehearsal_public", url=config.public_url)
+    for url in filter(None, (config.store, config.session_store)):
+        if kind_of(url) not in ("memory", "sqlite"):
+            raise SetupError("rehearsal_store", url=settings.without_password(url))
+
+
+def _store_of(config: Config) -> Store:
+    return make_store(config.store, config.session_store, max_silence_s=config.max_silence_s)
 
 
 async def _tend(runtime: Runtime) -> None:

@@ -41,11 +41,19 @@ KEEP_ENDED_S = 30 * settings.DAY_S
 class Runtime:
     """Everything of one open Propylon; the parts of it are public for the command line and for tests."""
 
-    def __init__(self, config: Config, store: Store, ring: KeyRing, clock: Clock, workers: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        ring: KeyRing,
+        clock: Clock,
+        workers: int,
+        log: SecurityLog | None = None,
+    ) -> None:
         policy, random = config.policy, secrets.token_bytes
         self.config, self.store, self.clock = config, store, clock
         self.metrics = Metrics()
-        log = CountedLog(JsonSecurityLog(clock), self.metrics)
+        log = CountedLog(log if log is not None else JsonSecurityLog(clock), self.metrics)
         threads = config.hash_threads or default_threads(workers)
         self.hashing = HashPool(Hasher(PROFILES[config.password_profile]), threads=threads, max_queue=config.hash_queue)
         self.keys = SigningKeys(store, ring, clock, random, algorithm=config.algorithm)

@@ -23,6 +23,7 @@ from tests.servers.ports import free_port
 from tests.verifier.issuer import eventually, refuses
 
 from propylon.verifier import Verifier
+from propylon.verifier.fetching import Fetcher
 
 LIGHT = Path(__file__).with_name("light.py")
 Serve = Callable[..., Served]
@@ -256,7 +257,8 @@ def test_of_a_thousand_endings_while_the_wire_was_cut_none_is_missed(serve: Serv
     people, secret = Users(served), served.run("verifiers", "add", "shop")
     wire = Cut(served.port)
     verifier = Verifier(issuer=served.url, audience=served.url, secret=secret, feed_max_silence_s=1)
-    verifier._fetcher._port = wire.port  # the issuer is who it is; the wire leads there
+    assert isinstance(verifier._source, Fetcher)
+    verifier._source._port = wire.port  # the issuer is who it is; the wire leads there
     with verifier:
         tokens = [people.sign_in() for _ in range(1_000)]
         living = people.sign_in()

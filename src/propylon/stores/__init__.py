@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from propylon.errors import SetupError
 from propylon.ports import AccountStore, SessionStore, Store
-from propylon.stores.urls import account_kind, check_urls, is_postgres, is_shared, sqlite_path
+from propylon.stores.urls import MEMORY_URL, account_kind, check_urls, is_postgres, is_shared, kind_of, sqlite_path
 
 if TYPE_CHECKING:
     from propylon.stores.inspection import Inspection
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from propylon.stores.server import Server
 
 __all__ = [
+    "MEMORY_URL",
     "account_store",
     "bring_up_to_date",
     "check_urls",
     "inspect",
     "is_postgres",
     "is_shared",
+    "kind_of",
     "make_store",
     "migrations_of",
     "postgres_store",

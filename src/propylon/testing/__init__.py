@@ -1,7 +1,11 @@
-"""For tests of apps and of stores: the contract that every store keeps, a clock, a counter, small records.
+"""For tests of apps and of stores.
 
-A store of your own is proven by subclassing ``StoreContract``, or ``SharedStoreContract`` when several processes
-can use it together; where it keeps accounts or sessions alone, by ``AccountStoreContract`` or
+For who writes an app (``docs/testing.md``): ``Rehearsal`` signs in to the app's own Propylon in one line,
+``FakeIssuer`` makes tokens for a service that only verifies, ``FakeClock`` and ``SecurityEvents`` go with them, and
+``propylon.testing.plugin`` gives pytest the fixtures.
+
+For who writes a store: it is proven by subclassing ``StoreContract``, or ``SharedStoreContract`` when several
+processes can use it together; where it keeps accounts or sessions alone, by ``AccountStoreContract`` or
 ``SessionStoreContract`` besides. These four need pytest and pytest-asyncio, the rest does not::
 
     class TestMyStore(SharedStoreContract):
@@ -13,28 +17,39 @@ can use it together; where it keeps accounts or sessions alone, by ``AccountStor
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from propylon.testing.clock import FakeClock
-from propylon.testing.counting import CountingStore
-from propylon.testing.records import NOW, a_session, a_signing_key, a_user, an_opening
-
 if TYPE_CHECKING:
+    from propylon.testing.clock import FakeClock
     from propylon.testing.contract import (
         AccountStoreContract,
         SessionStoreContract,
         SharedStoreContract,
         StoreContract,
     )
+    from propylon.testing.counting import CountingStore
+    from propylon.testing.fake_issuer import FakeIssuer, TokenHolder
+    from propylon.testing.records import NOW, a_session, a_signing_key, a_user, an_opening
+    from propylon.testing.rehearsal import PASSWORD, Rehearsal
+    from propylon.testing.security_events import SecurityEvent, SecurityEvents
+    from propylon.testing.signed_in import SignedIn
 
 __all__ = [
     "NOW",
+    "PASSWORD",
     "AccountStoreContract",
     "CountingStore",
     "FakeClock",
+    "FakeIssuer",
+    "Rehearsal",
+    "SecurityEvent",
+    "SecurityEvents",
     "SessionStoreContract",
     "SharedStoreContract",
+    "SignedIn",
     "StoreContract",
+    "TokenHolder",
     "a_session",
     "a_signing_key",
     "a_user",
@@ -43,15 +58,25 @@ __all__ = [
 
 _CONTRACTS = ("AccountStoreContract", "SessionStoreContract", "SharedStoreContract", "StoreContract")
 _RULES = ("account", "agreement", "follower", "outbox", "race", "refresh", "session", "sharing", "upkeep")
+_HOMES = {
+    "clock": ("FakeClock",),
+    "contract": _CONTRACTS,
+    "counting": ("CountingStore",),
+    "fake_issuer": ("FakeIssuer", "TokenHolder"),
+    "records": ("NOW", "a_session", "a_signing_key", "a_user", "an_opening"),
+    "rehearsal": ("PASSWORD", "Rehearsal"),
+    "security_events": ("SecurityEvent", "SecurityEvents"),
+    "signed_in": ("SignedIn",),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load the contract, and pytest with it, when it is asked for; its failures then show their values."""
-    if name not in _CONTRACTS:
+    """Load what is asked for and no more: pytest loads the plugin for everybody who has Propylon installed."""
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import pytest  # noqa: PLC0415 - only where the contract is used
+    if home == "contract":  # its failures then show their values
+        import pytest  # noqa: PLC0415 - only where the contract is used
 
-    pytest.register_assert_rewrite(*(f"{__name__}.{rules}_rules" for rules in _RULES))
-    from propylon.testing import contract  # noqa: PLC0415 - after its assertions are registered
-
-    return getattr(contract, name)
+        pytest.register_assert_rewrite(*(f"{__name__}.{rules}_rules" for rules in _RULES))
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -12,7 +12,7 @@ import ssl
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 
 from propylon.core.jose.jwk import MAX_JWKS_BYTES
@@ -33,6 +33,32 @@ class AnswerRefused(FeedBroken):
     def __init__(self, what: str, status: int) -> None:
         super().__init__(f"{what}: status {status}")
         self.status = status
+
+
+class FeedStream(Protocol):
+    """An open feed, read by one thread."""
+
+    def __enter__(self) -> Self:
+        """Use it."""
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Close it."""
+
+    def read(self) -> bytes:
+        """Return what has come, waiting for at most the bound of silence; raises one of ``FAILURES``."""
+
+    def end(self) -> None:
+        """Make a read that waits in another thread return."""
+
+
+class Source(Protocol):
+    """Where a verifier hears of keys and endings: its issuer over HTTP, or an issuer of a test."""
+
+    def jwks(self) -> bytes:
+        """Return the key set as it was published; raises one of ``FAILURES``."""
+
+    def feed(self, last_event_id: str, max_silence_s: float) -> FeedStream:
+        """Open the feed where it was left; raises one of ``FAILURES``."""
 
 
 class _Connection(NamedTuple):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from propylon.verifier.events import Event, EventReader, FeedBroken, revoked
-from propylon.verifier.fetching import FAILURES, AnswerRefused, Fetcher, Stream
+from propylon.verifier.fetching import FAILURES, AnswerRefused, FeedStream, Source
 from propylon.verifier.knowledge import Knowledge
 
 logger = logging.getLogger("propylon.verifier")
@@ -21,10 +20,17 @@ class Follower:
     """Follows one feed into one ``Knowledge``."""
 
     def __init__(
-        self, fetcher: Fetcher, knowledge: Knowledge, *, max_silence_s: float, chance: Callable[[], float]
+        self,
+        source: Source,
+        knowledge: Knowledge,
+        *,
+        max_silence_s: float,
+        chance: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
-        self._fetcher, self._knowledge, self._max_silence_s, self._chance = fetcher, knowledge, max_silence_s, chance
-        self._stream: Stream | None = None
+        self._source, self._knowledge, self._max_silence_s, self._chance = source, knowledge, max_silence_s, chance
+        self._monotonic = monotonic
+        self._stream: FeedStream | None = None
         self._stopping = threading.Event()
         self._last_event_id = ""
         self._keys_due = True
@@ -66,12 +72,12 @@ class Follower:
     def _follow(self) -> None:
         """Read until it breaks, which it always does in the end, by an exception."""
         self._caught_up = False
-        with self._fetcher.feed(self._last_event_id, self._max_silence_s) as stream:
+        with self._source.feed(self._last_event_id, self._max_silence_s) as stream:
             self._stream = stream
-            events, returned_at, event_at = EventReader(), time.monotonic(), time.monotonic()
+            events, returned_at, event_at = EventReader(), self._monotonic(), self._monotonic()
             while not self._stopping.is_set():
                 # What comes now was sent after the last read had returned: that, and no later, is what it vouches for.
-                vouched_for, received, returned_at = returned_at, stream.read(), time.monotonic()
+                vouched_for, received, returned_at = returned_at, stream.read(), self._monotonic()
                 if self._took_in(events, received):
                     event_at = returned_at
                     self._vouch(vouched_for)

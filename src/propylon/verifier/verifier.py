@@ -23,7 +23,7 @@ from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavai
 from propylon.ports import Clock
 from propylon.problems import Answer, answer, reply
 from propylon.verifier.asgi import App, Protect, Scope
-from propylon.verifier.fetching import FAILURES, Fetcher
+from propylon.verifier.fetching import FAILURES, Fetcher, Source
 from propylon.verifier.follower import Follower
 from propylon.verifier.keys import RemoteKeys
 from propylon.verifier.knowledge import Knowledge
@@ -88,7 +88,8 @@ class Verifier:
             raise SetupError("verifier_silence", most=LONGEST_SILENCE_S)
         self.issuer = _checked_issuer(issuer)
         self._rules = TokenRules(self.issuer, audience)
-        self._fetcher = Fetcher(self.issuer, secret, tls)
+        self.audience = audience
+        self._source: Source = Fetcher(self.issuer, secret, tls)
         self._permissions_of = {role: tuple(granted) for role, granted in (roles or {}).items()}
         self._max_silence_s, self._unsafe_reason = feed_max_silence_s, unsafe_feed_silence
         self._clock = clock or SystemClock()
@@ -125,7 +126,11 @@ class Verifier:
                 "unsafe_feed_silence (%s): what has ended is accepted while the feed is silent", self._unsafe_reason
             )
         self._follower = Follower(
-            self._fetcher, self._knowledge, max_silence_s=self._max_silence_s, chance=random.SystemRandom().random
+            self._source,
+            self._knowledge,
+            max_silence_s=self._max_silence_s,
+            chance=random.SystemRandom().random,
+            monotonic=self._clock.monotonic,
         )
         self._follower.start()
 
@@ -232,9 +237,28 @@ class Verifier:
             logger.warning("the keys could not be fetched: %s", error)
             raise Unavailable from error
 
+    def _take(self, source: Source, clock: Clock) -> None:
+        self.close()
+        self._source, self._clock = source, clock
+        self._know_nothing()
+
     def _know_nothing(self) -> None:
-        self._keys = RemoteKeys(self._fetcher.jwks, self._clock.monotonic)
+        self._keys = RemoteKeys(self._source.jwks, self._clock.monotonic)
         self._knowledge = Knowledge(self._rules, self._keys, self._clock, self._permissions_of)
+
+    def rehearse(self, source: Source, clock: Clock) -> Callable[[], None]:
+        """Take keys, endings and the time of a test, and forget all that was known; return what takes them back.
+
+        For ``propylon.testing.FakeIssuer``. What is real is refused here, where nobody gets around it.
+
+        Raises:
+            SetupError: the issuer is not of this machine.
+        """
+        if not _is_of_this_machine(self.issuer):
+            raise SetupError("rehearsal_issuer", url=self.issuer)
+        before = self._source, self._clock
+        self._take(source, clock)
+        return lambda: self._take(*before)
 
     def start_over(self) -> None:
         """Begin anew in a forked process, which has no thread, and locks in whatever state they were."""
@@ -266,8 +290,11 @@ def _checked_issuer(issuer: str) -> str:
         url = service_url(issuer)
     except Unusable as error:
         raise SetupError("verifier_issuer", why=error) from None
-    host = url.partition("://")[2].partition("/")[0]
-    hostname = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if url.startswith("http://") and not is_loopback_host(hostname):
+    if url.startswith("http://") and not _is_of_this_machine(url):
         raise SetupError("verifier_issuer_plain", url=url)
     return url
+
+
+def _is_of_this_machine(url: str) -> bool:
+    host = url.partition("://")[2].partition("/")[0]
+    return is_loopback_host(host if host.endswith("]") else host.rpartition(":")[0] or host)

@@ -1,0 +1,38 @@
+"""A small app to test: everybody reads the notes, editors write them, and only somebody fresh empties the list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+
+from propylon import Principal, Propylon
+
+propylon = Propylon.from_env()
+app = FastAPI(lifespan=propylon.lifespan)
+propylon.guard(app)
+app.mount("/auth", propylon)
+
+User = Annotated[Principal, Depends(propylon.user)]
+Editor = Annotated[Principal, Depends(propylon.require(roles="editor"))]
+FreshEditor = Annotated[Principal, Depends(propylon.require(roles="editor", fresh_s=300))]
+
+notes: list[str] = []
+
+
+@app.get("/notes")
+async def read(_: User) -> list[str]:
+    """Return all notes."""
+    return notes
+
+
+@app.post("/notes", status_code=201)
+async def write(text: str, _: Editor) -> None:
+    """Add a note."""
+    notes.append(text)
+
+
+@app.delete("/notes", status_code=204)
+async def empty(_: FreshEditor) -> None:
+    """Remove all notes."""
+    notes.clear()
