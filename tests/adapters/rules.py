@@ -58,9 +58,10 @@ class AdapterRules:
     command: ClassVar[Command]
 
     @pytest.fixture(scope="class")
-    def site(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    @classmethod
+    def site(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         """The example, served once for all tests of the class."""
-        with served(type(self).command, Path(tmp_path_factory.mktemp("site"))) as site:
+        with served(cls.command, Path(tmp_path_factory.mktemp("site"))) as site:
             yield site
 
     # Who is calling.

@@ -1,0 +1,153 @@
+"""Propylon in a Starlette app.
+
+Example:
+    ::
+
+        auth = Auth(Propylon.from_env())  # or a Verifier, for a Propylon elsewhere
+        app = Starlette(routes=[Route("/me", me)])
+        auth.guard(app)
+
+
+        async def me(request: Request) -> JSONResponse:
+            who = await user(request)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
+from starlette.websockets import WebSocket
+
+from propylon import Demand, Principal, PropylonError, SetupError
+from propylon.verifier import Verifier
+
+if TYPE_CHECKING:  # who only verifies has no server installed
+    from propylon import Propylon
+
+    Source: TypeAlias = Propylon | Verifier
+
+P = ParamSpec("P")
+Names: TypeAlias = str | tuple[str, ...] | list[str] | frozenset[str]
+
+
+class Auth:
+    """Guards apps by a ``Propylon`` in this process, or by a ``Verifier`` of one elsewhere."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def guard(self, app: Starlette, *, mount: bool = True) -> None:
+        """Guard an app: who is calling is known in it, refusals are answered, and the source lives as long as it.
+
+        People who open a page without being signed in are led to Propylon's sign-in and back. By a ``Verifier``
+        nobody is: it knows tokens alone, and whoever came back would still have none.
+
+        Args:
+            app: what to guard. An app that is mounted in it answers refusals itself: guard it too.
+            mount: serve Propylon's pages and API in this app, below the path of its public URL. False where it runs
+                elsewhere on the same store, and for an app within a guarded one. A ``Verifier`` mounts nothing.
+
+        Raises:
+            SetupError: the public URL names no path to mount at.
+        """
+        pages = None
+        if not isinstance(self._source, Verifier):
+            config = self._source.config
+            pages = config.prefix if mount else config.public_url
+            if not pages:
+                raise SetupError("adapter_mount", url=config.public_url)
+            if mount:
+                app.mount(pages, self._source)
+        app.add_middleware(self._source.protect)
+        app.add_exception_handler(PropylonError, self._refusing(pages))
+
+    async def sign_out(self, request: Request, response: Response | None = None) -> Response:
+        """End the caller's session, everywhere and at once; return the answer that clears it in their browser.
+
+        Args:
+            request: of whoever leaves.
+            response: to add the headers to; without it, 204.
+
+        Raises:
+            CredentialRefused: nobody is signed in.
+            Forbidden: a cookie came with a request of another site.
+            PropylonError: ``not_at_hand``: a ``Verifier`` ends nothing; the client asks the Propylon elsewhere.
+        """
+        if isinstance(self._source, Verifier):
+            raise PropylonError("not_at_hand")
+        answer = response if response is not None else Response(status_code=204)
+        for name, value in await self._source.sign_out(request.scope):
+            answer.headers.append(name, value)
+        return answer
+
+    def _refusing(self, pages: str | None) -> Callable[[Any, Exception], Any]:
+        async def refuse(connection: Request | WebSocket, error: Exception) -> Response | None:
+            if not isinstance(error, PropylonError):
+                raise error
+            if isinstance(connection, WebSocket):
+                await connection.close(WS_1008_POLICY_VIOLATION, error.code)  # before it was accepted: a 403
+                return None
+            told = self._source.reply(error, connection.scope, pages=pages)
+            return Response(told.body, told.status, told.headers)
+
+        return refuse
+
+
+async def user(connection: HTTPConnection) -> Principal:
+    """Return who is calling, of a request or a websocket.
+
+    Raises:
+        CredentialRefused: nobody is signed in, or the credential is refused.
+        Forbidden: a cookie came with an unsafe request of another site.
+        Unavailable: nobody can say at the moment.
+    """
+    principal: Principal = await connection.scope["propylon"].principal()
+    return principal
+
+
+async def visitor(connection: HTTPConnection) -> Principal | None:
+    """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
+    principal: Principal | None = await connection.scope["propylon"].principal_or_none()
+    return principal
+
+
+def require(
+    *, roles: Names = (), permissions: Names = (), scopes: Names = (), fresh_s: int | None = None, left_s: int = 0
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Return a decorator of endpoints that refuses who does not meet all of this; with nothing, who is not signed in.
+
+    Args:
+        roles: that the user must hold.
+        permissions: that the user's roles must grant.
+        scopes: that an access token must cover.
+        fresh_s: the password was given within so many seconds (step-up); else 401 ``reauthentication_required``.
+        left_s: an access token is good for so many more seconds; else 401 ``token_expiring``.
+    """
+    demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
+
+    def decorate(endpoint: Callable[P, Any]) -> Callable[P, Any]:
+        @wraps(endpoint)
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+            # A function is given the connection first, a method of an ``HTTPEndpoint`` after itself.
+            connection = next(given for given in args if isinstance(given, HTTPConnection))
+            await connection.scope["propylon"].require(demand)
+            if iscoroutinefunction(endpoint):
+                return await endpoint(*args, **kwargs)
+            return await run_in_threadpool(endpoint, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def require_fresh(seconds: int) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Return a decorator that asks for the password again when it was given longer ago than this."""
+    return require(fresh_s=seconds)
