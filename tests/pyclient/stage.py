@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import httpx
 from starlette.applications import Starlette
@@ -24,13 +24,12 @@ from propylon.client import PropylonAuth
 from propylon.testing import FakeClock
 
 ISSUER = "http://localhost:8000"
-EMAIL, PASSWORD = "mina@example.com", "correct horse battery"
+PASSWORD = "correct horse battery"
 SIGN_IN, RENEW = ("POST", "/v1/sessions"), ("POST", "/v1/session/tokens")
 CONFIRM, SIGN_OUT = ("POST", "/v1/session/confirm"), ("DELETE", "/v1/session")
 WHO, ORDER, FRESH = ("GET", "/v1/session"), ("POST", "/orders"), ("POST", "/fresh")
 PATIENCE_S = 20.0
 
-T = TypeVar("T")
 Fault = Callable[[httpx.Request], httpx.Response | None]
 
 
@@ -64,14 +63,16 @@ class Network(httpx.BaseTransport, httpx.AsyncBaseTransport):
         sent: method and path of every request that has left, in order.
         faults: what happens to the next requests of a kind, one each: an answer made on the way (before the server
             sees it), or an exception.
+        seen: these requests; bodies: what they have carried.
         lost: kinds of which so many answers do not come back, though the server has answered.
         held: kinds whose requests wait for the event before they leave.
     """
 
-    def __init__(self, loop: Loop, app: Any) -> None:
-        self._loop, self._asgi = loop, httpx.ASGITransport(app, client=("192.0.2.1", 40_000))
+    def __init__(self, loop: Loop, app: Any, ip: str) -> None:
+        self._loop, self._asgi = loop, httpx.ASGITransport(app, client=(ip, 40_000))
         self.sent: list[tuple[str, str]] = []
         self.seen: list[httpx.Request] = []
+        self.bodies: list[bytes] = []
         self.faults: dict[tuple[str, str], list[Fault]] = {}
         self.lost: dict[tuple[str, str], int] = {}
         self.held: dict[tuple[str, str], threading.Event] = {}
@@ -82,24 +83,27 @@ class Network(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carry a request of a plain client."""
-        request.read()
-        if (answer := self._on_the_way(request)) is not None:
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        body = b"".join(request.stream)  # as networks do: read once, and not kept in the request
+        if (answer := self._on_the_way(request, body)) is not None:
             return answer
         self._wait(request)
-        return self._back(request, self._loop.run(self._carried(request)))
+        return self._back(request, self._loop.run(self._carried(request, body)))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry a request of an async client."""
-        await request.aread()
-        if (answer := self._on_the_way(request)) is not None:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        body = b"".join([part async for part in request.stream])
+        if (answer := self._on_the_way(request, body)) is not None:
             return answer
         await asyncio.to_thread(self._wait, request)
-        return self._back(request, await asyncio.wrap_future(self._loop.submit(self._carried(request))))
+        return self._back(request, await asyncio.wrap_future(self._loop.submit(self._carried(request, body))))
 
-    def _on_the_way(self, request: httpx.Request) -> httpx.Response | None:
+    def _on_the_way(self, request: httpx.Request, body: bytes) -> httpx.Response | None:
         kind = (request.method, request.url.path)
         self.sent.append(kind)
         self.seen.append(request)
+        self.bodies.append(body)
         faults = self.faults.get(kind, [])
         return faults.pop(0)(request) if faults else None
 
@@ -114,26 +118,39 @@ class Network(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise httpx.ReadError("connection reset", request=request)
         return answer
 
-    async def _carried(self, request: httpx.Request) -> httpx.Response:
-        copy = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+    async def _carried(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        copy = httpx.Request(request.method, request.url, headers=request.headers, content=body)
         answer = await self._asgi.handle_async_request(copy)
         content = await answer.aread()
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
 
-class Stage:
-    """The server, the network and a clock that all of them share; the client has one of its own."""
+class Server(NamedTuple):
+    """What is there for all tests: starting it takes longer than most of them."""
 
-    def __init__(self, loop: Loop, propylon: Propylon, clock: FakeClock) -> None:
-        self.loop, self.propylon, self.clock, self.client_clock = loop, propylon, clock, FakeClock()
-        self.network = Network(loop, guarded(propylon))
+    loop: Loop
+    propylon: Propylon
+    app: Starlette
+    clock: FakeClock
+    numbers: Iterator[int]
+
+
+class Stage:
+    """An account and a network of one test, and the clock of the server; the client has a clock of its own."""
+
+    def __init__(self, server: Server) -> None:
+        number = next(server.numbers)
+        self.loop, self.propylon, self.clock = server.loop, server.propylon, server.clock
+        self.client_clock = FakeClock(server.clock.now())
+        self.network = Network(server.loop, server.app, f"192.0.2.{number % 250}")
+        self.email = f"mina{number}@example.com"
         with self.client() as client:
-            self.user_id = sign_up(client, EMAIL)
+            self.user_id = sign_up(client, self.email)
         self.network.sent.clear()
 
     def auth(self, **settings: Any) -> PropylonAuth:
         """Return an auth for the account of the stage."""
-        given = {"email": EMAIL, "password": PASSWORD, "clock": self.client_clock, "transport": self.network}
+        given = {"email": self.email, "password": PASSWORD, "clock": self.client_clock, "transport": self.network}
         return PropylonAuth(ISSUER, **{"chance": lambda: 0.5, **given, **settings})
 
     def client(self, auth: httpx.Auth | None = None, **how: Any) -> httpx.Client:
@@ -186,6 +203,14 @@ def eventually(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < until
         time.sleep(0.002)
+
+
+async def eventually_async(true: Callable[[], bool]) -> None:
+    """Do the same while the loop turns."""
+    until = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.001)
 
 
 def answering(status: int, **how: Any) -> Fault:

@@ -193,7 +193,7 @@ class Exchange:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             transport=self._transport,
-            verify=self._tls,
+            verify=self._tls if self._transport is None else True,  # a transport has its own
             timeout=self._timeout_s,
             headers=self._headers,
             follow_redirects=False,
