@@ -245,8 +245,8 @@ class Propylon:
             await agree_on_place(store, elsewhere=elsewhere, said=bool(config.session_store))
             ring = await agree_on_keys(store, self._load_ring)
             runtime = Runtime(self.config, store, ring, self._clock, self._workers, self._log)
+            await runtime.gate.listen()  # before there is a key: a store without one has issued no token
             await runtime.keys.ready()
-            await runtime.gate.listen()
         except BaseException:
             await store.close()
             raise

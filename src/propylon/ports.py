@@ -259,6 +259,19 @@ class Pulse(msgspec.Struct, frozen=True):
     lags_s: Sequence[float] = ()
 
 
+class History(msgspec.Struct, frozen=True):
+    """Which history a feed tells.
+
+    Attributes:
+        name: the same for all who follow it, and another one once the feed was lost with all that was in it. Empty
+            where the feed lies beside the accounts: nothing loses the one without the other.
+        one_order: whether every process hears the entries in the same order, that of their positions.
+    """
+
+    name: str = ""
+    one_order: bool = True
+
+
 class RevocationFeed(Protocol):
     """The ordered stream of what changed."""
 
@@ -292,6 +305,12 @@ class RevocationFeed(Protocol):
 
     def pulse(self) -> Pulse:
         """Return how the feed is doing, for metrics."""
+
+    def history(self) -> History:
+        """Return which history was heard until now, at once.
+
+        When its name changes, the next ``news`` says to forget everything, as where entries were removed unread.
+        """
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):

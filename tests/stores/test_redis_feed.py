@@ -144,10 +144,13 @@ async def test_a_store_that_lost_its_memory_makes_everyone_forget(
     await other.catch_up()
     other.news()
     await deafen(other)
+    before = other.history()
     redis_server.admin.flushall()
     news = [await end_one(store) for _ in range(more)]
     await other.catch_up()
     assert heard(other) == [*FORGET, *news]
+    await store.catch_up()
+    assert other.history() == store.history() != before
 
 
 async def test_a_store_taken_back_to_an_older_state_makes_everyone_forget(
@@ -287,14 +290,14 @@ async def test_sessions_go_by_themselves_some_time_after_they_are_over(
 
 
 async def test_upkeep_leaves_no_list_of_nobody(open_store: Opening, redis_server: RedisServer) -> None:
-    """When all is over nothing is left but the feed, and the sign of life."""
+    """When all is over nothing is left but the feed with its name, and the sign of life."""
     store = await open_store()
     await end_one(store)
     await put(store, "user-2")
     for _ in range(2):
         await store.purge(NOW + 10**9, keep_ended_s=0)
     kinds = {key[layout.KIND :] for key in redis_server.admin.scan_iter()}
-    assert kinds == {b"f", b"b"}
+    assert kinds == {b"f", b"e", b"b"}
 
 
 async def test_a_long_run_of_upkeep_goes_on_next_time(open_store: Opening, monkeypatch: pytest.MonkeyPatch) -> None:

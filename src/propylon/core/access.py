@@ -85,14 +85,17 @@ class AccessTokens:
             leeway_s=LEEWAY_S,
         )
 
-    def admit(self, token: str, claims: AccessClaims, *, now: int, monotonic: float) -> Principal | EndedSession:
+    def admit(
+        self, token: str, claims: AccessClaims, *, now: int, monotonic: float, remember: bool = True
+    ) -> Principal | EndedSession:
         """Return who presents a token that ``read`` has verified, and remember it; or that its session has ended."""
         reason = self._revoked.reason(claims.session_id)
         if reason is not None:
             return EndedSession(claims.session_id, reason)
         principal = self._principal_of(claims)
-        # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
-        self._remembered.put(token, principal, monotonic + claims.expires_at - now - 1)
+        if remember:
+            # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
+            self._remembered.put(token, principal, monotonic + claims.expires_at - now - 1)
         return principal
 
     def learn(self, entry: FeedEntry, monotonic: float) -> None:

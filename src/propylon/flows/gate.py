@@ -21,6 +21,7 @@ from propylon.core.revocation import FeedEntry
 from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
 from propylon.errors import CredentialRefused, FeedSilent, StoreUnavailable
 from propylon.flows.caller import Caller
+from propylon.flows.feed_history import FeedHistory
 from propylon.flows.issue import COOKIE, Issuer, presented
 from propylon.flows.refusals import refused, refused_for
 from propylon.flows.signing import SigningKeys
@@ -48,6 +49,7 @@ class Gate:
         self._policy, self._home = policy, home
         self._cookies = RememberedPrincipals()
         self.tokens = AccessTokens(rules, keep_s=policy.feed_ttl_s, permissions_of=permissions_of, home=home)
+        self.history = FeedHistory(store, clock, feed_ttl_s=policy.feed_ttl_s)
         self._listeners: list[Listener] = []
         self._touching: set[str] = set()
         self._heard = 0  # entries of the feed so far
@@ -132,6 +134,8 @@ class Gate:
             self._hear(self._store.news())
         # Without an ``await`` in between: a bookmark says that there was nothing beyond what has just been heard.
         self._taken_in = self._store.bookmark()
+        if not self.history.is_known():  # the first time, and when the feed was lost
+            await self.history.agree()
 
     def _hear(self, news: Sequence[FeedEntry]) -> None:
         for entry in news:
@@ -158,10 +162,24 @@ class Gate:
         await self._keys.ready()
         now = self._clock.now()
         claims = self.tokens.read(token, self._keys.published, self._keys.algorithms, now)
-        verdict = self.tokens.admit(token, claims, now=now, monotonic=self._clock.monotonic())
+        certain = self.history.is_whole() or await self._lives_on(claims.session_id)
+        verdict = self.tokens.admit(token, claims, now=now, monotonic=self._clock.monotonic(), remember=certain)
         if isinstance(verdict, EndedSession):
             raise refused_for(verdict.reason, await self._store.find_session(verdict.session_id))
         return verdict
+
+    async def _lives_on(self, session_id: str) -> bool:
+        """Look up the session of a token where the feed may have lost its ending; refuse where it does not live.
+
+        Return whether it is certain that nothing has changed meanwhile.
+        """
+        heard = self._heard
+        session = await self._store.find_session(session_id)
+        if session is None:  # lost with the feed, or signed out before
+            raise CredentialRefused("session_revoked")
+        if (code := refusal(session, self._clock.now())) is not None:
+            raise refused(session, code)
+        return self._heard_nothing_since(heard)
 
     async def _by_cookie(self, value: str, caller: Caller) -> Principal:
         secret = presented(value)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import math
+import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class Reader:
                 yield chunk
             self._snapshot = None
         told_ready = False
-        while not self._over:
+        while not self._over and self._feed.is_whole():
             self._news.clear()
             chunk, cursor = self._feed.since(self._cursor)
             if cursor is None:
@@ -112,6 +113,7 @@ class Feed:
         self._heard_at = float("-inf")
         self._listening: asyncio.Task[None] | None = None
         self._closed = False
+        self._salt = b"" if gate.history.one_order else secrets.token_bytes(16)
         gate.tell(self._note)
 
     def __len__(self) -> int:
@@ -126,8 +128,11 @@ class Feed:
             last_event_id: where it was; without, or where that is not known here, it is sent all that is kept.
 
         Raises:
-            Unavailable: there are too many readers, or this process stops.
+            Unavailable: there are too many readers, this process stops, or the feed may lack what ended before it was
+                lost: who reads it would take it for all there is.
         """
+        if not self.is_whole():
+            raise Unavailable(retry_after_s=5)
         own = sum(reader.verifier_id == verifier.id for reader in self._readers)
         if self._closed or len(self._readers) >= MAX_READERS or own >= MAX_READERS_EACH:
             raise Unavailable(retry_after_s=5)
@@ -182,16 +187,20 @@ class Feed:
         """Return the event that says: this is all until now."""
         return _event("ready", "{}", self._frames[-1].id if self._frames else "")
 
+    def is_whole(self) -> bool:
+        """Return whether the feed tells of everything that has ended."""
+        return self._gate.history.is_whole()
+
     def is_fresh(self) -> bool:
         """Return whether this process has itself heard from the store just now."""
-        return self._clock.monotonic() - self._heard_at <= FRESH_FOR_S
+        return self.is_whole() and self._clock.monotonic() - self._heard_at <= FRESH_FOR_S
 
     @property
     def _tokens(self) -> AccessTokens:
         return self._gate.tokens
 
     def _note(self, entry: FeedEntry) -> None:
-        frame = _frame(entry)
+        frame = _frame(entry, self._salt)
         if frame is None:
             return
         self._frames.append(frame)
@@ -239,7 +248,7 @@ class _Revoked(msgspec.Struct):
     until: int
 
 
-def _frame(entry: FeedEntry) -> Frame | None:
+def _frame(entry: FeedEntry, salt: bytes) -> Frame | None:
     """Spell an entry; None for one that means nothing to who verifies tokens alone."""
     if entry.subject == "session_ended":
         name, data = "revoked", _revoked(entry.id, entry.reason, entry.expires_at)
@@ -247,7 +256,7 @@ def _frame(entry: FeedEntry) -> Frame | None:
         name, data = "keys", "{}"
     else:
         return None
-    id_ = _event_id(entry)
+    id_ = _event_id(entry, salt)
     return Frame(id_, _event(name, data, id_))
 
 
@@ -260,11 +269,13 @@ def _event(name: str, data: str, id_: str = "") -> bytes:
     return f"event: {name}\n{spelled_id}data: {data}\n\n".encode()
 
 
-def _event_id(entry: FeedEntry) -> str:
+def _event_id(entry: FeedEntry, salt: bytes = b"") -> str:
     """Name an entry so that no other store's, and none of this one before it was restored, is taken for it.
 
     The position alone would be: a reader that was at 1,000 of a file that was then restored from 900 would miss
-    the next hundred.
+    the next hundred. Where entries come to each process in an order of its own, ``salt`` is the process' own too: a
+    reader that comes from another one, which had heard of this entry sooner or later than of others, is sent
+    everything.
     """
     identity = msgspec.json.encode((entry.position, entry.subject, entry.id, entry.reason, entry.expires_at))
-    return f"{entry.position}-{hashlib.sha256(identity).hexdigest()[:16]}"
+    return f"{entry.position}-{hashlib.sha256(salt + identity).hexdigest()[:16]}"

@@ -7,6 +7,7 @@ nobody changes what is kept from outside.
 # ruff: noqa: D102 - the ports say what each method means
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,8 @@ from propylon.core.principal import SessionData, User
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
-from propylon.ports import AccountChange, Opened, Opening, Pulse, SignInVoid, StoredKey
-from propylon.stores.news import FEED_KEEP_S, announced_now_ms, kept_until, missed
+from propylon.ports import AccountChange, History, Opened, Opening, Pulse, SignInVoid, StoredKey
+from propylon.stores.news import BESIDE_ACCOUNTS, FEED_KEEP_S, announced_now_ms, kept_until, missed
 
 # Entries held for a process that never asks for them. Beyond, it hears "forget everything" and who is dead.
 MAX_UNREAD = 100_000
@@ -89,6 +90,9 @@ class _Sessions:
 
     def pulse(self) -> Pulse:
         return Pulse()
+
+    def history(self) -> History:
+        return BESIDE_ACCOUNTS
 
     async def find_session(self, session_id: str) -> Session | None:
         return self._sessions.get(session_id)
@@ -347,7 +351,11 @@ class MemorySessionStore(_Sessions):
 
     def __init__(self) -> None:
         super().__init__()
+        self._history = History(secrets.token_hex(8))
         self._versions: dict[str, tuple[int, int]] = {}  # the highest known of each user, and since when
+
+    def history(self) -> History:
+        return self._history
 
     async def apply_change(self, change: AccountChange) -> None:
         self._feed.announce(change.subject, change.user_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from propylon.core.revocation import FeedEntry, FeedSubject
+from propylon.ports import History
 
 # An entry that kills no token is kept for so long, and every entry so much longer than it expires: a process
 # that asks at least this often reads each one.
@@ -12,6 +13,9 @@ FEED_KEEP_S = 600
 
 # Lags held for metrics that nobody asks for.
 MAX_LAGS = 10_000
+
+BESIDE_ACCOUNTS = History()
+"""The history of a feed that lies in one store with the accounts, in the order of its positions."""
 
 _DROP_EVERYTHING: tuple[FeedSubject, ...] = (
     "session_changed",

@@ -42,6 +42,7 @@ class SplitStore:
         # Passed on as they are: the feed is asked at every request, and a wrapper would cost as much as it does.
         self.news, self.catch_up, self.pulse = sessions.news, sessions.catch_up, sessions.pulse
         self.bookmark = sessions.bookmark
+        self.history = sessions.history
         self.find_session, self.live_sessions = sessions.find_session, sessions.live_sessions
         self.all_live_sessions, self.count_by_mode = sessions.all_live_sessions, sessions.count_by_mode
         self.rotate, self.touch, self.confirm = sessions.rotate, sessions.touch, sessions.confirm

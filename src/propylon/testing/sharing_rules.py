@@ -65,6 +65,14 @@ class SharingRules(Rules):
         assert found.ending == ending()
         await other.close()
 
+    async def test_all_nodes_follow_one_history(self, store: Store) -> None:
+        """Also one that opens later, and whatever happens meanwhile: only a loss of the feed makes it another one."""
+        history = store.history()
+        await end(store, (await opened(store)).id)
+        other = await self.make_store()
+        assert other.history() == store.history() == history
+        await other.close()
+
     async def test_every_acknowledged_ending_is_news_to_the_other(self, store: Store) -> None:
         """Each exactly once, in order, whichever verb ended it."""
         other = await self.make_store()

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from propylon.core.revocation import FeedEntry
 from propylon.errors import FeedSilent
-from propylon.ports import Pulse
+from propylon.ports import History, Pulse
 from propylon.stores.coalescing import Coalescer
-from propylon.stores.news import Lags
+from propylon.stores.news import BESIDE_ACCOUNTS, Lags
 from propylon.stores.postgres.database import Database
 from propylon.stores.postgres.place import connect
 from propylon.stores.postgres.unread import Unread
@@ -107,6 +107,10 @@ class Feed(Database):
         """Read the rows; all who ask in the same moment are served by one question."""
         if self._followed:
             await self._catching_up.find("everything")
+
+    def history(self) -> History:
+        """Return that nothing loses the feed without the accounts."""
+        return BESIDE_ACCOUNTS
 
     def pulse(self) -> Pulse:
         """Return how long ago the newest answer was asked for, and the lags since the last look."""

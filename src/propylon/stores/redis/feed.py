@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,11 +18,11 @@ from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.secret import SHARDS
 from propylon.core.session import MAX_ACCESS_TTL_S
 from propylon.errors import FeedSilent, StoreUnavailable
-from propylon.ports import Pulse
+from propylon.ports import History, Pulse
 from propylon.stores.coalescing import Coalescer
 from propylon.stores.news import FEED_KEEP_S, Lags, missed
 from propylon.stores.redis.database import HEAR, SWAP, Database, Overtaken
-from propylon.stores.redis.layout import FEEDS
+from propylon.stores.redis.layout import EPOCHS, FEEDS
 from propylon.stores.redis.place import Place
 
 logger = logging.getLogger("propylon.stores")
@@ -28,6 +30,9 @@ logger = logging.getLogger("propylon.stores")
 # A follower waits so long for an entry and then asks for a sign of life, so one comes at least twice a second.
 WAIT_MS = 400
 HEARTBEAT_S = 0.4
+
+EPOCH_BYTES = 12
+NOT_HEARD = "not heard yet"
 
 # Between attempts to follow anew; at random, or all nodes would knock together at a server that just started.
 LONGEST_PAUSE_S = 1.0
@@ -80,12 +85,13 @@ class Stream:
     """One feed, as far as it was heard.
 
     Attributes:
+        epoch: the name of the history that was heard; empty before anything was.
         heard_at: when the newest answer was asked for, monotonic; what it did not hold came later.
     """
 
     def __init__(self, number: int) -> None:
-        self.number, self.key = number, FEEDS[number]
-        self.mark = START
+        self.number, self.keys = number, (FEEDS[number], EPOCHS[number])
+        self.mark, self.epoch = START, b""
         self.heard_at = float("-inf")
 
 
@@ -153,6 +159,10 @@ class Feed(Database):
         heard_at = min(stream.heard_at for stream in self._streams)
         return Pulse(time.monotonic() - heard_at, self._lags.take())
 
+    def history(self) -> History:
+        """Return which history was heard, in a cluster those of all shards together."""
+        return self._history
+
     async def catch_up(self) -> None:
         """Ask every feed; all who ask in the same moment are served by one question."""
         await asyncio.gather(*(self._catching_up.find(stream.number) for stream in self._streams))
@@ -161,6 +171,7 @@ class Feed(Database):
         several = self._place.kind == "cluster"
         self._streams = [Stream(number) for number in range(SHARDS if several else 1)]
         self._unread = []
+        self._history = History(NOT_HEARD, one_order=not several)
         self._lags = Lags()
 
     async def _swap(self, shard: int, changes: Iterable[Change], told: Sequence[Announcement] = ()) -> None:
@@ -171,7 +182,7 @@ class Feed(Database):
         """
         stream = self._streams[shard if len(self._streams) > 1 else 0]
         since, asked_at = stream.mark, time.monotonic()
-        keys, values = [stream.key], []
+        keys, values = [stream.keys[0]], []
         for change in changes:
             keys.append(change.key)
             values += [change.expected, change.value, change.ttl_s * 1000]
@@ -191,12 +202,33 @@ class Feed(Database):
 
     async def _catch_up_with(self, stream: Stream) -> None:
         while True:
-            since, asked_at = stream.mark, time.monotonic()
-            last, news = await self.run(HEAR, [stream.key], str(since), AT_ONCE)
+            since, known, asked_at = stream.mark, stream.epoch, time.monotonic()
+            epoch, last, news = await self.run(HEAR, stream.keys, str(since), AT_ONCE, secrets.token_bytes(EPOCH_BYTES))
             # A master that was cut off while another took over still answers, but has no replica to confirm it.
             await self._safe(stream.number)
-            if self._hear(stream, since, last, news, asked_at):
+            if self._is_of(stream, epoch, known) and self._hear(stream, since, last, news, asked_at):
                 return
+
+    def _is_of(self, stream: Stream, epoch: bytes, known: bytes) -> bool:
+        """Return whether an answer, asked for when ``known`` was, is of the history that was heard until now.
+
+        One of another is not read on with: all of it is heard from its beginning.
+        """
+        if epoch == stream.epoch:
+            return True
+        if known != stream.epoch:
+            return False  # asked before it was known that the history is another one
+        stream.epoch = epoch
+        names = b"".join(one.epoch for one in self._streams)
+        self._history = History(hashlib.sha256(names).hexdigest()[:32], one_order=len(self._streams) == 1)
+        if known:
+            self._forget(stream)
+        return not known
+
+    def _forget(self, stream: Stream) -> None:
+        logger.warning("the store of sessions has lost entries of the feed: all that is remembered is dropped")
+        self._unread += missed(self._position(stream, stream.mark))
+        stream.mark = START
 
     def _hear(
         self, stream: Stream, since: Mark, last: bytes, news: Sequence[Sequence[object]], asked_at: float
@@ -205,10 +237,7 @@ class Feed(Database):
         if since > stream.mark:  # asked before it was known that the history is another one
             return False
         if _mark(last) < since:
-            # Restarted without its memory, restored from a copy, or taken over by a replica that had not received all.
-            logger.warning("the store of sessions has lost entries of the feed: all that is remembered is dropped")
-            self._unread += missed(self._position(stream, stream.mark))
-            stream.mark = START
+            self._forget(stream)  # restored from a copy, or taken over by a replica that had not received all
             return False
         self._append(stream, since, news)
         if len(news) == AT_ONCE and stream.mark < _mark(last):
@@ -264,7 +293,7 @@ class Feed(Database):
         if time.monotonic() - stream.heard_at >= HEARTBEAT_S:
             await self._catch_up_with(stream)
         since = stream.mark
-        news = await self.wait_for(stream.key, str(since), WAIT_MS)
+        news = await self.wait_for(stream.keys[0], str(since), WAIT_MS)
         if news and since <= stream.mark:
             self._append(stream, since, news)
 

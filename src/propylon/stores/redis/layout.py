@@ -2,8 +2,9 @@
 
 ``p{3}s`` and the 16 bytes of an id is a session, ``p{3}d`` and the same its data, ``p{3}u`` and the beginning of the
 SHA-256 of a user's id the list of that user's sessions, ``p{3}t`` and the beginning of the SHA-256 of its name a
-tally of failures, ``p{3}f`` a feed. The digit between the braces is one of sixteen shards, and in a cluster its slot:
-all that is decided together lies in one. A single server has the same keys, so that it may become a cluster.
+tally of failures, ``p{3}f`` a feed, ``p{3}e`` the name of its history. The digit between the braces is one of sixteen
+shards, and in a cluster its slot: all that is decided together lies in one. A single server has the same keys, so that
+it may become a cluster.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ KIND: Final = 4  # where in a key its kind stands
 SESSION, DATA, USER, TALLY = b"sdut"
 
 BEAT: Final = tuple(tag + b"b" for tag in _TAGS)
+EPOCHS: Final = tuple(tag + b"e" for tag in _TAGS)
 FEEDS: Final = tuple(tag + b"f" for tag in _TAGS)
 SESSIONS: Final = tuple(tag + b"s" for tag in _TAGS)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.core.session import Ending
-from propylon.ports import Pulse
-from propylon.stores.news import FEED_KEEP_S, announced_now_ms, kept_until, missed
+from propylon.ports import History, Pulse
+from propylon.stores.news import BESIDE_ACCOUNTS, FEED_KEEP_S, announced_now_ms, kept_until, missed
 from propylon.stores.sqlite.database import Database
 
 _SINCE = """
@@ -71,6 +71,10 @@ class Feed(Database):
 
     async def catch_up(self) -> None:
         """``news`` asks the file itself, always."""
+
+    def history(self) -> History:
+        """Return that nothing loses the feed without the accounts."""
+        return BESIDE_ACCOUNTS
 
     def pulse(self) -> Pulse:
         """It is asked at every request, and never silent."""
