@@ -1,0 +1,8 @@
+"""One file for each question of the debate; ``ALL`` is their order in the report."""
+
+from __future__ import annotations
+
+from propylon.agora.experiment import Experiment
+from propylon.agora.experiments import load
+
+ALL: tuple[Experiment, ...] = (load.EXPERIMENT,)

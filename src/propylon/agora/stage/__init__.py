@@ -1,0 +1,86 @@
+"""Where experiments run: servers of their own on free loopback ports, in a folder that is removed afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from propylon.agora.stage.browsers import Browser, chromium
+from propylon.agora.stage.generator import Answered, Shot, fire
+from propylon.agora.stage.nginx import nginx
+from propylon.agora.stage.postgres import PostgresServer
+from propylon.agora.stage.processes import Missing, free_port
+from propylon.agora.stage.redis import RedisServer
+from propylon.agora.stage.sites import Account, Site, serving
+
+__all__ = ["Account", "Answered", "Browser", "Missing", "PostgresServer", "RedisServer", "Shot", "Site", "Stage"]
+
+
+class Stage:
+    """Starts and stops what experiments need."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="propylon-agora-"))
+        # PostgreSQL, started as root, runs as another account and has to get through here.
+        self.folder.chmod(0o755)
+
+    def close(self) -> None:
+        """Remove what was written. Whoever started a server has stopped it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def propylon(self, *, open_to_all: bool = False, workers: int = 1, **settings: str) -> Iterator[Site]:
+        """Run a server with ``settings`` by field name of ``Config``, on a SQLite file of its own where none is named.
+
+        Args:
+            open_to_all: its ``/me`` asks nobody: the baseline.
+            workers: processes.
+            settings: such as ``store``, ``mode``, ``access_ttl_s``.
+        """
+        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=settings) as site:
+            yield site
+
+    @contextmanager
+    def nodes(self, count: int, **settings: str) -> Iterator[list[Site]]:
+        """Run several servers of one set-up: the same key, store and public URL, each on a port of its own."""
+        folder = self._new_folder()
+        settings = {"key_file": str(folder / "propylon.key"), "store": f"sqlite:///{folder}/nodes.db", **settings}
+        settings.setdefault("public_url", f"http://localhost:{free_port()}")
+        with ExitStack() as stack:
+            yield [stack.enter_context(serving(folder, settings=settings)) for _ in range(count)]
+
+    @contextmanager
+    def redis(self, *words: str) -> Iterator[RedisServer]:
+        """Run a Redis with options beside the usual ones."""
+        with RedisServer(self._new_folder(), *words) as server:
+            yield server
+
+    @contextmanager
+    def postgres(self) -> Iterator[PostgresServer]:
+        """Run a PostgreSQL."""
+        with PostgresServer(self._new_folder()) as server:
+            yield server
+
+    @contextmanager
+    def nginx(self, ports: Sequence[int], *, policy: str = "") -> Iterator[str]:
+        """Run an nginx in front of servers and return its address; ``policy`` is a line of its ``upstream``."""
+        with nginx(self._new_folder(), ports, policy=policy) as url:
+            yield url
+
+    @contextmanager
+    def chromium(self) -> Iterator[Browser]:
+        """Run a browser."""
+        with chromium() as browser:
+            yield browser
+
+    def fire(self, shot: Shot) -> Answered:
+        """Send requests from a process of its own, and return what came back."""
+        return fire(shot)
+
+    def _new_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        folder.chmod(0o755)
+        return folder

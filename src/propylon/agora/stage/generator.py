@@ -1,0 +1,236 @@
+"""Load over real sockets: connections that send, wait for the answer, and send again.
+
+It runs in a process of its own (``python -m propylon.agora.stage.generator``), which is told what to send on standard
+input and tells on standard output what came back. One request at a time on each connection, kept open; an answer that
+never comes is an error, not a wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from itertools import cycle
+from urllib.parse import urlsplit
+
+import msgspec
+
+from propylon.agora.figures import percentile
+
+ANSWER_WITHIN_S = 10.0
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request, and how often a connection sends it before the next one of the list."""
+
+    path: str
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    body: str = ""
+
+
+class Shot(msgspec.Struct, frozen=True):
+    """What to send.
+
+    Attributes:
+        url: of the server, ``http://host:port``.
+        requests: dealt out to the connections in turn; each connection goes on through all of them from there.
+        connections: open at the same time.
+        for_s: how long to go on; 0 sends every request once and stops.
+        warm_up_s: at the beginning, not counted.
+        pause_s: between an answer and the next request, as people make them; 0 is as fast as it goes.
+    """
+
+    url: str
+    requests: tuple[Request, ...]
+    connections: int = 1
+    for_s: float = 0.0
+    warm_up_s: float = 0.0
+    pause_s: float = 0.0
+
+
+class Answered(msgspec.Struct):
+    """What came back.
+
+    Attributes:
+        statuses: how often each; ``0`` is no answer at all.
+        seconds: measured.
+        p50_ms: latency that half of the answers kept within; likewise the others.
+        bytes_sent: on the wire below HTTP, without TCP's own.
+        bodies: of a shot that sends every request once, in the order of the requests.
+    """
+
+    statuses: dict[str, int] = {}
+    seconds: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    worst_ms: float = 0.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    bodies: list[str] = []
+
+    @property
+    def total(self) -> int:
+        """All answers, and requests without one."""
+        return sum(self.statuses.values())
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second that did what was asked (2xx)."""
+        good = sum(count for status, count in self.statuses.items() if status.startswith("2"))
+        return good / self.seconds if self.seconds else 0.0
+
+    @property
+    def errors(self) -> int:
+        """Requests that were refused or not answered."""
+        return sum(count for status, count in self.statuses.items() if not status.startswith("2"))
+
+
+def fire(shot: Shot) -> Answered:
+    """Send from a process of its own, so that the sender's work is not the server's."""
+    command = [sys.executable, "-m", "propylon.agora.stage.generator"]
+    within_s = shot.for_s + shot.warm_up_s + 60
+    done = subprocess.run(  # noqa: S603 - our own words
+        command, input=msgspec.json.encode(shot), capture_output=True, timeout=within_s, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the load generator failed: {done.stderr.decode(errors='replace')[-500:]}")
+    return msgspec.json.decode(done.stdout, type=Answered)
+
+
+class _Tally:
+    """What all connections count together."""
+
+    def __init__(self, shot: Shot) -> None:
+        now = time.perf_counter()
+        self.counts_from = now + shot.warm_up_s
+        self.ends = self.counts_from + shot.for_s if shot.for_s else float("inf")
+        self.latencies_s: list[float] = []
+        self.statuses: dict[str, int] = {}
+        self.sent = self.received = 0
+
+    def note(self, status: int, began: float, sent: int, received: int) -> None:
+        if began < self.counts_from:
+            return
+        self.latencies_s.append(time.perf_counter() - began)
+        self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1
+        self.sent += sent
+        self.received += received
+
+
+async def send(shot: Shot) -> Answered:
+    """Send everything from this process."""
+    host, port = urlsplit(shot.url).hostname or "localhost", urlsplit(shot.url).port or 80
+    wire = [_spelled(request, f"{host}:{port}") for request in shot.requests]
+    tally, bodies = _Tally(shot), [""] * len(wire)
+    once = not shot.for_s
+
+    async def connection(number: int) -> None:
+        order = range(number, len(wire), shot.connections) if once else cycle(_from(number, len(wire)))
+        line: _Line | None = None
+        for index in order:
+            began = time.perf_counter()
+            if began >= tally.ends:
+                break
+            try:
+                line = line or await _Line.open(host, port)
+                status, body, received = await asyncio.wait_for(line.ask(wire[index]), ANSWER_WITHIN_S)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+                tally.note(0, began, len(wire[index]), 0)
+                line = _closed(line)
+                await asyncio.sleep(0.01)
+                continue
+            tally.note(status, began, len(wire[index]), received)
+            if once:
+                bodies[index] = body.decode(errors="replace")
+            if not line.stays_open:
+                line = _closed(line)
+            if shot.pause_s:
+                await asyncio.sleep(shot.pause_s)
+        _closed(line)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(connection(number) for number in range(min(shot.connections, len(wire) if once else 10**6))))
+    seconds = time.perf_counter() - (started if once else tally.counts_from)
+    return Answered(
+        statuses=tally.statuses,
+        seconds=seconds,
+        p50_ms=percentile(tally.latencies_s, 0.5) * 1000,
+        p99_ms=percentile(tally.latencies_s, 0.99) * 1000,
+        worst_ms=max(tally.latencies_s, default=0.0) * 1000,
+        bytes_sent=tally.sent,
+        bytes_received=tally.received,
+        bodies=bodies if once else [],
+    )
+
+
+class _Line:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.stays_open = True
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> _Line:
+        return cls(*await asyncio.open_connection(host, port))
+
+    async def ask(self, request: bytes) -> tuple[int, bytes, int]:
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        lines = head.lower()
+        self.stays_open = b"connection: close" not in lines
+        body = await self._body(lines)
+        return int(head[9:12]), body, len(head) + len(body)
+
+    async def _body(self, head: bytes) -> bytes:
+        if b"transfer-encoding: chunked" in head:
+            return await self._chunks()
+        at = head.find(b"content-length:")
+        length = int(head[at + 15 : head.index(b"\r", at)]) if at >= 0 else 0
+        return await self._reader.readexactly(length)
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while size := int((await self._reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readexactly(2)
+        return body
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._writer.close()
+
+
+def _closed(line: _Line | None) -> None:
+    if line is not None:
+        line.close()
+
+
+def _from(number: int, length: int) -> list[int]:
+    start = number % length
+    return [*range(start, length), *range(start)]
+
+
+def _spelled(request: Request, host: str) -> bytes:
+    headers = {"host": host, "accept": "application/json", **request.headers}
+    if request.body:
+        headers |= {"content-type": "application/json", "content-length": str(len(request.body.encode()))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n{request.body}".encode()
+
+
+def main() -> None:
+    """Do what standard input says."""
+    with suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - twice as fast where there is one
+
+        uvloop.install()
+    shot = msgspec.json.decode(sys.stdin.buffer.read(), type=Shot)
+    sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(send(shot))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A running Propylon with one route of an app beside it: ``GET /me``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import httpx
+
+from propylon.agora.stage import processes
+
+OPEN_TO_ALL = "PROPYLON_AGORA_OPEN"
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of accounts that live as long as an experiment
+
+Mode = Literal["cookie", "bearer", "hybrid"]
+
+
+class Account(NamedTuple):
+    """Somebody who is signed in.
+
+    Attributes:
+        headers: that present the credential.
+        body: of the answer to the sign-in.
+    """
+
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running server, on one port.
+
+    Attributes:
+        url: where this machine reaches it, ``http://localhost:port``.
+        pid: of the process that watches over its workers.
+        log: what it has said.
+    """
+
+    url: str
+    port: int
+    pid: int
+    log: Path
+
+    def sign_up(self, email: str) -> None:
+        """Make an account."""
+        httpx.post(f"{self.url}/v1/users", json={"email": email, "password": PASSWORD}).raise_for_status()
+
+    def sign_in(self, email: str, mode: Mode = "cookie") -> Account:
+        """Sign in, and return what a client then presents."""
+        body = {"email": email, "password": PASSWORD, "mode": mode}
+        answer = httpx.post(f"{self.url}/v1/sessions", json=body)
+        answer.raise_for_status()
+        said = answer.json()
+        if mode == "cookie":
+            return Account({"cookie": f"propylon={answer.cookies['propylon']}"}, said)
+        return Account({"authorization": f"Bearer {said['access_token']}"}, said)
+
+    def processor_s(self) -> float:
+        """Return the seconds of processor time used so far."""
+        return processes.processor_s(self.pid)
+
+    def memory_bytes(self) -> int:
+        """Return the memory held now."""
+        return processes.memory_bytes(self.pid)
+
+
+@contextmanager
+def serving(
+    folder: Path,
+    *,
+    settings: Mapping[str, str],
+    open_to_all: bool = False,
+    workers: int = 1,
+) -> Iterator[Site]:
+    """Run a server until the block ends."""
+    port = processes.free_port()
+    log = folder / f"propylon-{port}.log"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
+    chosen = {
+        "store": f"sqlite:///{folder}/propylon.db",
+        "public_url": f"http://localhost:{port}",
+        "log_level": "warning",
+        **settings,
+    }
+    environ |= {f"PROPYLON_{name.upper()}": value for name, value in chosen.items()}
+    environ |= {OPEN_TO_ALL: "yes"} if open_to_all else {}
+    granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
+    quiet = ["--no-access-log", "--log-level", "error", "--workers", str(workers), "--port", str(port)]
+    command = [*granian, *quiet, "propylon.agora.site:application"]
+    with processes.running(command, log, env=environ, cwd=folder) as process:
+        url = f"http://localhost:{port}"
+        processes.wait_for(lambda: _is_ready(url), process, log)
+        yield Site(url, port, process.pid, log)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
