@@ -7,6 +7,7 @@ happen on it.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +15,14 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from propylon import Propylon
-from propylon.client import PropylonAuth
+from propylon import Propylon, PropylonError
+from propylon.client import Place, PropylonAuth
 from propylon.testing import FakeClock
 
 ISSUER = "http://localhost:8000"
@@ -195,6 +197,33 @@ def sign_up(client: httpx.Client, email: str, password: str = PASSWORD) -> str:
     assert answer.status_code == 201, answer.text
     user_id: str = answer.json()["user"]["id"]
     return user_id
+
+
+def entered(stage: Stage, place: Place, **settings: Any) -> PropylonAuth:
+    """Return an auth without a password, that goes on with what another one has kept."""
+    with stage.client(stage.auth(place=place)) as client:
+        client.get("/v1/session")
+    stage.network.sent.clear()
+    return stage.auth(place=place, password=None, **settings)
+
+
+def ask(stage: Stage, auth: PropylonAuth) -> httpx.Response:
+    """Ask who is signed in."""
+    with stage.client(auth) as client:
+        return client.get("/v1/session")
+
+
+def refusal(stage: Stage, auth: PropylonAuth) -> PropylonError:
+    """Return what the same is refused with."""
+    with pytest.raises(PropylonError) as refused:
+        ask(stage, auth)
+    return refused.value
+
+
+def secret_of(place: Place) -> str:
+    """Return the secret part of the refresh token that a place keeps."""
+    token: str = json.loads(place.load() or "")["refresh_token"]
+    return token.rpartition(".")[2]
 
 
 def eventually(true: Callable[[], bool]) -> None:

@@ -201,9 +201,17 @@ class Keeper:
             held = self._held
             if held is None or held.left_s(self._clock) < CONFIRM_LEFT_S or held.number <= self._spoilt:
                 held = self._hold(self._rotated())
-            with self._asking("confirm"), self._noticing_a_wrong_password():
-                self._exchange.confirm(held.tokens, password)
+            try:
+                self._prove(held, password)
+            except CredentialRefused as refusal:
+                if refusal.code == "credentials_wrong":
+                    raise
+                self._prove(self._hold(self._rotated()), password)  # its token was over, unless the session is
             return self._hold(self._rotated(), confirmed=True)
+
+    def _prove(self, held: Held, password: Password) -> None:
+        with self._asking("confirm"), self._noticing_a_wrong_password():
+            self._exchange.confirm(held.tokens, password)
 
     def _rotated(self) -> Tokens:
         if self._held is None:

@@ -94,9 +94,12 @@ class FilePlace:
             descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _require_private(self._path, os.fstat(descriptor))
-            return file.read(MAX_TEXT_CHARS + 1).decode("utf-8", "replace")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_TEXT_CHARS + 1).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
 
     def save(self, text: str) -> None:
         """Replace the file."""
