@@ -36,6 +36,9 @@ logger = logging.getLogger("propylon")
 
 UPKEEP_INTERVAL_S = 60
 
+# What processes that were forked from this one's parent must never let go of.
+_INHERITED: list[object] = []
+
 
 class Propylon:
     """Authentication for one service: an ASGI application to mount or serve, and a guard for your own routes.
@@ -86,6 +89,7 @@ class Propylon:
         self._runtime: Runtime | None = None
         self._app: ASGIApp | None = None
         self._upkeep: asyncio.Task[None] | None = None
+        self._inherited = False
         self.guarding: Guarding | None = None
 
     @classmethod
@@ -219,6 +223,17 @@ class Propylon:
         await self.open()
         return Guarding(self.runtime.gate, self.runtime.transport)
 
+    def start_over(self) -> None:
+        """Begin anew in a process that was forked from one in which this was open, or was not.
+
+        What the parent has opened is its own: it is kept as it is, since closing it here would disturb it there.
+        """
+        if self._runtime is not None:
+            _INHERITED.append((self._runtime, self._app, self._upkeep))
+            self._inherited = sqlite_path(self.config.store) is not None
+        self._opening = asyncio.Lock()
+        self._runtime = self._app = self._upkeep = self.guarding = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve (ASGI)."""
         if scope["type"] == "lifespan":
@@ -235,6 +250,9 @@ class Propylon:
         return str(error)
 
     async def _open(self) -> None:
+        if self._inherited:
+            # SQLite believes that this process still holds the locks of its parent, and takes none.
+            raise SetupError("sqlite_forked")
         for weakness in self.config.weakened:
             logger.warning("%s weakens this service: remove it, unless somebody knows why it is there", weakness)
         config = self.config

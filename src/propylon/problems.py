@@ -54,6 +54,7 @@ STATUS: Mapping[str, int] = {
     "too_many_streams": 429,
     "headers_too_large": 431,
     "internal": 500,
+    "streams_not_served": 501,
     "unavailable": 503,
     "store_unavailable": 503,
     "overloaded": 503,

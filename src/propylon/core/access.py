@@ -51,6 +51,10 @@ class AccessTokens:
         self._rules, self._permissions_of, self._home = rules, permissions_of, home
         self._remembered, self._revoked = RememberedPrincipals(most), RevokedSessions(keep_s)
 
+    def rehome(self, home: Home) -> None:
+        """Give the principals that are admitted from now on another home."""
+        self._home = home
+
     @property
     def remembered(self) -> int:
         """How many tokens are served from memory."""

@@ -116,6 +116,11 @@ class Gate:
         """Pass every entry of the feed on, each once and in order, after it was taken in here."""
         self._listeners.append(listener)
 
+    def rehome(self, home: Home) -> None:
+        """Give principals another home, before anybody was verified: for apps that live on another event loop."""
+        self._home = home
+        self.tokens.rehome(home)
+
     def remembered(self) -> tuple[int, int, int]:
         """Return how many cookies, tokens and ended sessions are held in memory (for metrics)."""
         return len(self._cookies), self.tokens.remembered, self.tokens.revoked

@@ -29,11 +29,7 @@ class Asking:
             Unavailable: the store cannot say.
         """
         if self._principal is None:
-            credential = self._transport.credential(self._scope)
-            if credential is None:
-                raise CredentialRefused("credential_missing")
-            if credential.ambient:
-                self._transport.require_same_site(self._scope)
+            credential = self._transport.presented(self._scope)
             principal = self._gate.recall(credential)
             if principal is None:
                 principal = await self._gate.verify(credential, self._transport.caller(self._scope))

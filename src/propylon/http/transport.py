@@ -65,6 +65,20 @@ class Transport:
         value = _only(cookies, self._session_name)
         return Credential("cookie", value, ambient=True) if value is not None else None
 
+    def presented(self, scope: Scope) -> Credential:
+        """Return the one credential of a request that asks who is calling.
+
+        Raises:
+            CredentialRefused: there is none (``credential_missing``), or as ``credential`` says.
+            Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
+        """
+        credential = self.credential(scope)
+        if credential is None:
+            raise CredentialRefused("credential_missing")
+        if credential.ambient:
+            self.require_same_site(scope)
+        return credential
+
     def session_cookie(self, scope: Scope) -> Credential | None:
         """Return the session cookie, whatever else there is."""
         value = _only(_cookie_headers(scope), self._session_name)

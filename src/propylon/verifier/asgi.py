@@ -58,7 +58,7 @@ class Asking:
             Unavailable: nobody can say at the moment.
         """
         if self._principal is None:
-            self._principal = await self._verifier.verify_async(_token(self._scope))
+            self._principal = await self._verifier.verify_async(token_of(self._scope))
         return self._principal
 
     async def require(self, demand: Demand) -> Principal:
@@ -122,7 +122,8 @@ def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
 
 
-def _token(scope: Scope) -> str:
+def token_of(scope: Scope) -> str:
+    """Return the one token of a request; raises ``CredentialRefused`` where there is none, or not exactly one."""
     authorizations = _values(scope, b"authorization")
     if len(authorizations) > 1:
         raise CredentialRefused("credential_ambiguous")

@@ -1,0 +1,253 @@
+"""The bridge: one ``Propylon`` or ``Verifier``, asked from any thread."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from propylon.blocking.environ import Scope
+from propylon.blocking.sides import Elsewhere, Inside, Side
+from propylon.core.demand import Demand
+from propylon.core.principal import Principal, SessionData, User
+from propylon.errors import Conflict, CredentialRefused, PropylonError, Unavailable
+from propylon.problems import Answer
+from propylon.verifier import Verifier
+
+if TYPE_CHECKING:
+    from propylon import Propylon
+    from propylon.blocking.mount import Mount
+
+T = TypeVar("T")
+
+logger = logging.getLogger("propylon")
+
+# Whoever waits for longer is told to come back: a thread of a WSGI server is not to be held for ever.
+WITHIN_S = 10.0
+# As often as an awaiting caller tries (``flows.session_data``).
+MAX_ATTEMPTS = 64
+
+
+class Blocking:
+    """Answers threads. It opens what it was given at the first question, after a server has forked its workers.
+
+    Args:
+        source: a ``Propylon`` that nobody else opens, or a ``Verifier``.
+        within_s: how long a caller waits for an answer before it is refused with ``Unavailable``.
+
+    Example:
+        ::
+
+            blocking = Blocking(Propylon.from_env())
+            principal = blocking.asking(asked_of(environ)).principal()
+    """
+
+    def __init__(self, source: Propylon | Verifier, *, within_s: float = WITHIN_S) -> None:
+        self.source = source
+        self._within_s = within_s
+        self._starting = threading.Lock()
+        self._side: Side | None = None
+        _after_fork(self)
+
+    def start(self) -> Self:
+        """Open; again and again is harmless.
+
+        Raises:
+            SetupError: one sentence that says what to change.
+            Unavailable: the store did not answer in time.
+        """
+        self.side()
+        return self
+
+    def close(self) -> None:
+        """Finish what is under way and let go. The process does it at its end; the next question opens anew."""
+        with self._starting:
+            side, self._side = self._side, None
+            if side is not None:
+                side.close()
+
+    def __enter__(self) -> Self:
+        """Open."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def asking(self, scope: Scope) -> Asking:
+        """Return the question "who is calling?" of one request, of which ``asked_of`` tells."""
+        return Asking(self, scope)
+
+    def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
+        """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
+        return self.source.reply(error, scope, pages=pages)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run anything of a ``Propylon`` that is to be awaited: ``blocking.run(propylon.revoke(user_id=...))``.
+
+        Raises:
+            PropylonError: ``not_at_hand`` of a ``Verifier``, which has no loop.
+        """
+        return self.side().run(work)
+
+    def data(self, principal: Principal) -> SessionData:
+        """Return the app's data of this session."""
+        side = self.side()
+        return side.run(side.home.read_data(principal.session_id))
+
+    def update_data(self, principal: Principal, change: Callable[[dict[str, Any]], dict[str, Any]]) -> SessionData:
+        """Replace the app's data by ``change(data)``, losing no concurrent write; see ``Principal.update_data``.
+
+        ``change`` runs on the caller's thread, where its database connections and request are.
+        """
+        side = self.side()
+        for _ in range(MAX_ATTEMPTS):
+            data = side.run(side.home.read_data(principal.session_id))
+            try:
+                return side.run(side.home.replace_data(principal.session_id, change(data.value), data.version))
+            except Conflict:
+                continue
+        raise Conflict("data_changed")
+
+    def user(self, principal: Principal) -> User:
+        """Return the user: name, e-mail and roles as they are now."""
+        side = self.side()
+        return side.run(side.home.read_user(principal.user_id))
+
+    def mount(self) -> Mount:
+        """Return Propylon's HTTP contract and pages as a WSGI app, to be mounted where its public URL says.
+
+        Raises:
+            PropylonError: ``not_at_hand`` of a ``Verifier``.
+        """
+        from propylon.blocking.mount import Mount  # noqa: PLC0415 - a service that only verifies has no server
+
+        if isinstance(self.source, Verifier):
+            raise PropylonError("not_at_hand")
+        return Mount(self, self.source)
+
+    def side(self) -> Side:
+        """Return the open source."""
+        return self._side or self._started()
+
+    def start_over(self) -> None:
+        """Begin anew in a forked process, which has no thread, and locks in whatever state they were."""
+        self._starting = threading.Lock()
+        side, self._side = self._side, None
+        if side is not None:
+            side.start_over()
+
+    def _started(self) -> Side:
+        if not self._starting.acquire(timeout=self._within_s):
+            raise Unavailable  # somebody else has been trying for so long
+        try:
+            if self._side is None:
+                source = self.source
+                self._side = Elsewhere(source) if isinstance(source, Verifier) else Inside(source, self._within_s)
+                _at_exit(self)
+            return self._side
+        finally:
+            self._starting.release()
+
+
+class Asking:
+    """The question of one request, for code that awaits and code that does not. Until it is asked it costs nothing."""
+
+    __slots__ = ("_blocking", "_principal", "scope")
+
+    def __init__(self, blocking: Blocking, scope: Scope) -> None:
+        self._blocking, self.scope = blocking, scope
+        self._principal: Principal | None = None
+
+    def principal(self) -> Principal:
+        """Return the principal.
+
+        Raises:
+            CredentialRefused: nobody is signed in (``credential_missing``), or the credential is refused.
+            Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
+            Unavailable: nobody can say at the moment.
+        """
+        if self._principal is None:
+            self._principal = self._blocking.side().identify(self.scope)
+        return self._principal
+
+    def principal_or_none(self) -> Principal | None:
+        """Return the principal, or None for a visitor who presents nothing; a bad credential is refused."""
+        try:
+            return self.principal()
+        except CredentialRefused as refusal:
+            if refusal.code != "credential_missing":
+                raise
+            return None
+
+    def require(self, demand: Demand) -> Principal:
+        """Return the principal where it meets a demand; raises as ``principal`` and ``Demand.check`` do."""
+        principal = self.principal()
+        self._blocking.side().require(principal, demand)
+        return principal
+
+    def sign_out(self) -> list[tuple[str, str]]:
+        """End the caller's session, in every mode and everywhere; return the headers that tell their browser.
+
+        Raises:
+            PropylonError: ``not_at_hand`` of a ``Verifier``: sessions are ended where they were begun.
+        """
+        side = self._blocking.side()
+        return side.run(side.sign_out(self.scope))
+
+    async def principal_async(self) -> Principal:
+        """Do as ``principal`` does; where it would wait, the caller's event loop turns."""
+        if self._principal is None:
+            self._principal = await self._blocking.side().identify_async(self.scope)
+        return self._principal
+
+    async def principal_or_none_async(self) -> Principal | None:
+        """Do as ``principal_or_none`` does."""
+        try:
+            return await self.principal_async()
+        except CredentialRefused as refusal:
+            if refusal.code != "credential_missing":
+                raise
+            return None
+
+    async def require_async(self, demand: Demand) -> Principal:
+        """Do as ``require`` does."""
+        principal = await self.principal_async()
+        self._blocking.side().require(principal, demand)
+        return principal
+
+    async def sign_out_async(self) -> list[tuple[str, str]]:
+        """Do as ``sign_out`` does."""
+        side = self._blocking.side()
+        return await side.run_async(side.sign_out(self.scope))
+
+
+def _after_fork(blocking: Blocking) -> None:
+    alive = weakref.ref(blocking)
+
+    def start_over() -> None:
+        if (held := alive()) is not None:
+            held.start_over()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=start_over)
+
+
+def _at_exit(blocking: Blocking) -> None:
+    alive = weakref.ref(blocking)
+
+    def close() -> None:
+        held = alive()
+        if held is not None:
+            try:
+                held.close()
+            except Exception:
+                logger.exception("closing failed")
+
+    # Before the pools of threads are shut down, on which closing depends; ``atexit`` comes after that.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(close)

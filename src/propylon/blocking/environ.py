@@ -1,0 +1,85 @@
+"""WSGI's view of a request, told as ASGI tells it: for questions about it, and for serving it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+Environ = Mapping[str, Any]
+Scope = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
+
+# What says who is calling, from where, and how they are answered. All else is left alone: it would cost time.
+_ASKED = {
+    "HTTP_AUTHORIZATION": b"authorization",
+    "HTTP_COOKIE": b"cookie",
+    "HTTP_HOST": b"host",
+    "HTTP_ORIGIN": b"origin",
+    "HTTP_SEC_FETCH_SITE": b"sec-fetch-site",
+    "HTTP_SEC_FETCH_MODE": b"sec-fetch-mode",
+    "HTTP_X_FORWARDED_FOR": b"x-forwarded-for",
+    "HTTP_USER_AGENT": b"user-agent",
+    "HTTP_ACCEPT": b"accept",
+    "HTTP_ACCEPT_LANGUAGE": b"accept-language",
+}
+_BODY = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
+
+# WSGI joins equal headers by a comma, which no token of ours can hold. Cookies are not taken apart like this: a comma
+# may stand in the value of any of them, and a page elsewhere could have planted that.
+_NEXT_TOKEN = re.compile(rb",[ \t]*(?=(?:bearer|dpop)\b)", re.IGNORECASE)
+
+
+def asked_of(environ: Environ) -> Scope:
+    """Return what a question about a request needs: who is calling, and how they are to be answered."""
+    headers = [(name, environ[key].encode("latin-1")) for key, name in _ASKED.items() if key in environ]
+    return _scope(environ, headers)
+
+
+def served_of(environ: Environ) -> Scope:
+    """Return the whole request, without its body."""
+    headers = [(key[5:].lower().replace("_", "-").encode("latin-1"), value) for key, value in _given(environ)]
+    headers += [(name, environ[key].encode("latin-1")) for key, name in _BODY.items() if environ.get(key)]
+    return _scope(environ, headers)
+
+
+def _given(environ: Environ) -> Iterator[tuple[str, bytes]]:
+    for key, value in environ.items():
+        # Only these two without HTTP_ are the body's: with it, a client has sent a look-alike with underscores.
+        if key.startswith("HTTP_") and key[5:] not in _BODY:
+            yield key, value.encode("latin-1")
+
+
+def _scope(environ: Environ, headers: Headers) -> Scope:
+    root = _decoded(environ.get("SCRIPT_NAME", ""))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": environ["REQUEST_METHOD"],
+        "scheme": environ.get("wsgi.url_scheme", "http"),
+        "path": root + _decoded(environ.get("PATH_INFO", "")),
+        "root_path": root,
+        "query_string": _spelled(environ.get("QUERY_STRING", "")),
+        "headers": _parted(headers),
+        "client": (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)),
+        "server": (environ.get("SERVER_NAME", ""), int(environ.get("SERVER_PORT") or 0)),
+    }
+
+
+def _decoded(path: str) -> str:
+    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+
+def _spelled(query: str) -> bytes:
+    """Return the query as it was sent, but for bytes that no address may hold, which some servers let through."""
+    return (query if query.isascii() else quote(query.encode("latin-1"), safe="%/:?@!$&'()*+,;=~")).encode()
+
+
+def _parted(headers: Headers) -> Headers:
+    """Take apart what was more than one ``Authorization`` header, so that two credentials are seen to be two."""
+    for number, (name, value) in enumerate(headers):
+        if name == b"authorization" and b"," in value:
+            return [*headers[:number], *((name, part) for part in _NEXT_TOKEN.split(value)), *headers[number + 1 :]]
+    return headers
