@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
-from propylon.core.password import OWASP, UNSAFE_CHEAPEST, Hasher
+from propylon.core.password import OWASP, UNSAFE_CHEAPEST, Hasher, is_foreign
 from propylon.errors import Overloaded, PropylonError
-from propylon.outside.hashing import MAX_RETRY_AFTER_S, NICENESS, HashPool, default_threads
+from propylon.outside.hashing import MAX_REFUSAL_S, MAX_RETRY_AFTER_S, NICENESS, HashPool, default_threads
 
 
 class GatedHasher(Hasher):
@@ -218,3 +219,38 @@ def test_one_core_stays_free_and_the_workers_share_the_rest(monkeypatch: pytest.
         usable = set(range(cores))
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, usable=usable: usable, raising=False)
         assert default_threads(workers) == threads
+
+
+class SlowForeign(Hasher):
+    """A hasher to which every password but one is wrong, and another system's hash takes long."""
+
+    def verify(self, stored: str, prepared: bytes) -> bool:
+        """Take a while for what is not ours."""
+        if is_foreign(stored):
+            time.sleep(0.05)
+        return prepared == b"right"
+
+
+async def test_every_refusal_takes_as_long_as_that_of_an_imported_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown, known and imported wait alike once such a hash was met; who is right does not wait."""
+    waits: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        waits.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    pool = HashPool(SlowForeign(UNSAFE_CHEAPEST), threads=1, max_queue=2, patience_s=60)
+    ours, theirs = "$argon2id$ours", "$2b$theirs"
+    assert not await pool.verify(ours, b"wrong")
+    assert waits == []  # nothing was imported: nobody waits
+    assert not await pool.verify(theirs, b"wrong")
+    assert waits.pop() == 0
+    assert not await pool.verify(ours, b"wrong")
+    assert not await pool.decoy_verify(b"wrong")
+    known, unknown = waits
+    assert 0.04 < known <= MAX_REFUSAL_S
+    assert 0.04 < unknown <= MAX_REFUSAL_S
+    assert await pool.verify(ours, b"right")
+    assert await pool.verify(theirs, b"right")
+    assert len(waits) == 2
+    await pool.aclose()

@@ -7,6 +7,7 @@ them because people answer ``Password1!`` to every one. A password is never trun
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import unicodedata
 from collections.abc import Container, Mapping
@@ -18,15 +19,21 @@ import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from propylon.errors import PropylonError, RuleRefused, SetupError
+from propylon.core import foreign_hash
+from propylon.core.foreign_hash import MAX_STORED_CHARS
+from propylon.errors import PropylonError, RuleRefused, SetupError, Unusable
 
 #: No policy may allow more. Checked before normalising: NFKC can lengthen a text eighteenfold.
 MAX_PASSWORD_CODE_POINTS: Final = 1024
 
-#: The longest stored hash that is looked at, and the dearest: an imported one must not take the machine down.
-MAX_STORED_CHARS: Final = 512
+#: The dearest stored hash that is looked at: an imported one must not take the machine down.
 MAX_STORED_MEMORY_KIB: Final = 1024 * 1024
 MAX_STORED_TIME_COST: Final = 64
+MAX_STORED_WORK_KIB: Final = 2 * 1024 * 1024  # memory times passes, about two seconds
+MAX_STORED_PARALLELISM: Final = 64
+
+#: What an account has that was imported without a hash: nobody signs in to it until it gets a password.
+NO_PASSWORD: Final = ""
 
 _SALT_BYTES: Final = 16  # RFC 9106 section 3.1
 _TAG_BYTES: Final = 32
@@ -47,6 +54,38 @@ def prepared(password: str, *, field: str = "password") -> bytes:
         return unicodedata.normalize("NFKC", password).encode()
     except UnicodeEncodeError:
         raise _refusal(field, "invalid") from None  # the chained error would quote the password
+
+
+def as_hashed(stored: str, password: str) -> bytes:
+    """Return the bytes of a password that a stored hash is compared with; raises as `prepared` does.
+
+    Ours: `prepared`. Another system's: UTF-8 as it was typed, since that is what was hashed there.
+    """
+    normalised = prepared(password)
+    return password.encode() if is_foreign(stored) else normalised
+
+
+def is_foreign(stored: str) -> bool:
+    """Say whether another system made this hash; an Argon2 hash of theirs keeps Django's ``argon2`` before it."""
+    return not stored.startswith("$argon2")
+
+
+def imported(stored: str) -> str:
+    """Return the form in which another system's hash is kept; `NO_PASSWORD` for Django's "no usable password".
+
+    Raises:
+        Unusable: ``hash_too_dear``, ``hash_weak``, ``hash_unsupported`` or ``hash_unreadable``.
+    """
+    if not stored or stored.startswith("!"):
+        return NO_PASSWORD
+    bare = stored.removeprefix(_FOREIGN_ARGON2)
+    if not bare.startswith("$argon2"):
+        foreign_hash.read(stored)
+        return stored
+    if not _PHC.fullmatch(bare):
+        raise Unusable("hash_unreadable")
+    _cost_of(bare)
+    return _FOREIGN_ARGON2 + bare
 
 
 class PasswordPolicy(msgspec.Struct, frozen=True):
@@ -128,7 +167,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 
 
 class Hasher:
-    """Argon2id at one profile's cost; it verifies hashes of any other cost too.
+    """Argon2id at one profile's cost; it verifies hashes of any other cost, and imported ones, too.
 
     Blocking and dear on purpose: call it through `propylon.outside.hashing.HashPool`.
     """
@@ -151,12 +190,19 @@ class Hasher:
     def verify(self, stored: str, prepared: bytes) -> bool:
         """Say whether a stored hash is that of this password.
 
+        Args:
+            stored: ours, or one that was imported.
+            prepared: the password, as `as_hashed` spells it for this hash.
+
         Raises:
-            PropylonError: ``hash_unreadable``: what is stored is no Argon2 hash, or too dear a one.
+            PropylonError: ``hash_unreadable``: what is stored is no hash that is known here, or too dear a one.
         """
-        _bound(stored)
+        bare = stored.removeprefix(_FOREIGN_ARGON2)
+        if not bare.startswith("$argon2"):
+            return _foreign(stored).matches(prepared)
+        _bounded_cost(bare)
         try:
-            return self._argon2.verify(stored, prepared)
+            return self._argon2.verify(bare, prepared)
         except VerifyMismatchError:
             return False
         except VerificationError:
@@ -165,13 +211,15 @@ class Hasher:
     def needs_rehash(self, stored: str) -> bool:
         """Say whether a stored hash was cheaper to make than this profile's, counted in memory times passes.
 
-        A dearer one, imported or of an earlier profile, is never replaced by a weaker.
+        Whatever is not Argon2id was. A dearer one, imported or of an earlier profile, is never replaced by a weaker.
 
         Raises:
             PropylonError: ``hash_unreadable``.
         """
-        _bound(stored)
-        cost = argon2.extract_parameters(stored)
+        bare = stored.removeprefix(_FOREIGN_ARGON2)
+        if not bare.startswith("$argon2"):
+            return True
+        cost = _bounded_cost(bare)
         outdated = cost.type is not argon2.Type.ID or cost.version != ARGON2_VERSION
         return outdated or cost.memory_cost * cost.time_cost < self.profile.memory_kib * self.profile.time_cost
 
@@ -192,13 +240,50 @@ class Hasher:
         return f"$argon2id$v=19${cost}${salt}${tag}"
 
 
-def _bound(stored: str) -> None:
-    """Refuse what is no Argon2 hash, or one so dear that verifying it would stall the service."""
+# What Django writes before an Argon2 hash.
+_FOREIGN_ARGON2: Final = "argon2"
+
+_PHC: Final = re.compile(
+    r"\$argon2(?:id|i|d)(?:\$v=(?:16|19))?\$m=[0-9]{1,9},t=[0-9]{1,9},p=[0-9]{1,9}"
+    r"\$[A-Za-z0-9+/]{11,100}\$[A-Za-z0-9+/]{22,200}"
+)
+
+
+def reads_all_of(stored: str, password: bytes) -> bool:
+    """Say whether a hash that matches proves the whole password: bcrypt's proves the first 72 bytes.
+
+    Raises:
+        PropylonError: ``hash_unreadable``.
+    """
+    argon2id = stored.removeprefix(_FOREIGN_ARGON2).startswith("$argon2")
+    return argon2id or _foreign(stored).reads_all_of(password)
+
+
+def _foreign(stored: str) -> foreign_hash.ForeignHash:
+    try:
+        return foreign_hash.read(stored)
+    except Unusable:
+        raise PropylonError("hash_unreadable") from None
+
+
+def _bounded_cost(stored: str) -> argon2.Parameters:
+    """Return the cost of an Argon2 hash; what is none, or would stall the service, is refused."""
+    try:
+        return _cost_of(stored)
+    except Unusable:
+        raise PropylonError("hash_unreadable") from None
+
+
+def _cost_of(stored: str) -> argon2.Parameters:
     if len(stored) > MAX_STORED_CHARS or not stored.isascii():
-        raise PropylonError("hash_unreadable")
+        raise Unusable("hash_unreadable")
     try:
         cost = argon2.extract_parameters(stored)
     except (InvalidHashError, ValueError):
-        raise PropylonError("hash_unreadable") from None
-    if cost.memory_cost > MAX_STORED_MEMORY_KIB or cost.time_cost > MAX_STORED_TIME_COST:
-        raise PropylonError("hash_unreadable")
+        raise Unusable("hash_unreadable") from None
+    too_much = cost.memory_cost * cost.time_cost > MAX_STORED_WORK_KIB or cost.parallelism > MAX_STORED_PARALLELISM
+    if too_much or cost.memory_cost > MAX_STORED_MEMORY_KIB or cost.time_cost > MAX_STORED_TIME_COST:
+        raise Unusable("hash_too_dear")
+    if cost.memory_cost < 8 * cost.parallelism or not cost.time_cost or not cost.parallelism:  # RFC 9106 section 3.1
+        raise Unusable("hash_unreadable")
+    return cost

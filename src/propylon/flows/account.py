@@ -11,7 +11,7 @@ from propylon.config import check_role_name
 from propylon.core.discreet import Discreet
 from propylon.core.email import checked
 from propylon.core.jose.access_token import MAX_ROLES
-from propylon.core.password import PasswordPolicy, prepared
+from propylon.core.password import NO_PASSWORD, PasswordPolicy, as_hashed, prepared
 from propylon.core.principal import Principal, User
 from propylon.core.session import Ending, Session, SessionPolicy
 from propylon.errors import Conflict, CredentialRefused, RuleRefused, Unusable
@@ -165,10 +165,10 @@ class Accounts:
 
     async def _is_password(self, user: User, password: str) -> bool:
         try:
-            candidate = prepared(password)
+            candidate = as_hashed(user.password_hash, password)
         except RuleRefused:
             return False  # no account can have it
-        return await self._hashing.verify(user.password_hash, candidate)
+        return user.password_hash != NO_PASSWORD and await self._hashing.verify(user.password_hash, candidate)
 
     async def _confirmed(self, principal: Principal, caller: Caller) -> Session:
         session = await self._store.confirm(principal.session_id, now=self._clock.now(), origin=caller.origin)

@@ -10,7 +10,7 @@ import msgspec
 from propylon.core.discreet import Discreet
 from propylon.core.email import canonical
 from propylon.core.limits import LimitReached, SessionLimits
-from propylon.core.password import prepared
+from propylon.core.password import NO_PASSWORD, as_hashed, prepared, reads_all_of
 from propylon.core.principal import User
 from propylon.core.secret import KeyRing, new_session_id
 from propylon.core.session import Mode, Session, SessionPolicy
@@ -102,9 +102,9 @@ class SignIn:
         except ClientError:
             # No account can have this password; still the answer must cost what every other costs.
             return user, await self._hashing.decoy_verify(b"")
-        if user is None:
-            return None, await self._hashing.decoy_verify(password)
-        return user, await self._hashing.verify(user.password_hash, password)
+        if user is None or user.password_hash == NO_PASSWORD:
+            return user, await self._hashing.decoy_verify(password)
+        return user, await self._hashing.verify(user.password_hash, as_hashed(user.password_hash, request.password))
 
     def _failed(self, user: User | None, code: str, caller: Caller) -> CredentialRefused:
         """Return the refusal, on record: an operator sees whose account is tried, the caller does not."""
@@ -157,5 +157,7 @@ class SignIn:
 
     async def _rehash_when_weaker(self, user: User, password: str) -> None:
         """Store a stronger hash now: a sign-in is the only moment that has the password in clear."""
-        if self._hashing.needs_rehash(user.password_hash):
+        stored = user.password_hash
+        # What bcrypt did not read may have been mistyped: hashed now, it would lock its owner out.
+        if self._hashing.needs_rehash(stored) and reads_all_of(stored, as_hashed(stored, password)):
             await self._store.rehash(user.id, user.password_hash, await self._hashing.hash(prepared(password)))

@@ -14,12 +14,13 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from propylon.core.password import Hasher
+from propylon.core.password import Hasher, is_foreign
 from propylon.errors import Overloaded
 
 #: How much nicer than the process a thread is that may not wait for an idle processor (19 is the most).
@@ -29,6 +30,10 @@ NICENESS: Final = 10
 PATIENCE_S: Final = 0.25
 
 MAX_RETRY_AFTER_S: Final = 60
+
+#: A refusal takes as long as the slowest of so many imported hashes did, within reason.
+FOREIGN_REMEMBERED: Final = 32
+MAX_REFUSAL_S: Final = 2.0
 
 T = TypeVar("T")
 
@@ -64,6 +69,7 @@ class HashPool:
         self._executor = ThreadPoolExecutor(threads, "propylon-hash", initializer=_wait_for_idle_processor)
         self._escort = ThreadPoolExecutor(1, "propylon-hash-escort", initializer=_step_back)
         self._starved: set[Future[Any]] = set()
+        self._foreign_s: deque[float] = deque(maxlen=FOREIGN_REMEMBERED)
 
     @property
     def depth(self) -> int:
@@ -75,8 +81,15 @@ class HashPool:
         return await self._run(lambda: self._hasher.hash(prepared))
 
     async def verify(self, stored: str, prepared: bytes) -> bool:
-        """Say whether a stored hash is that of this password; raises as `Hasher.verify` does."""
-        return await self._run(lambda: self._hasher.verify(stored, prepared))
+        """Say whether a stored hash is that of this password; raises as `Hasher.verify` does.
+
+        An imported hash costs another time than ours, so its owner would be told from a stranger by the wait for a
+        refusal. Where there are imported hashes, every refusal therefore waits for the slowest of them, on no thread.
+        """
+        right, took_s = await self._run(lambda: self._verified(stored, prepared))
+        if not right and self._foreign_s:
+            await asyncio.sleep(min(max(self._foreign_s), MAX_REFUSAL_S) - took_s)  # at once when that is negative
+        return right
 
     async def decoy_verify(self, prepared: bytes) -> bool:
         """Spend what `verify` spends, for a user who does not exist; always False."""
@@ -139,6 +152,15 @@ class HashPool:
         for other in late:
             other.cancel()
         return finished.pop().result()
+
+    def _verified(self, stored: str, prepared: bytes) -> tuple[bool, float]:
+        """Return the answer, and how long it took."""
+        started = time.perf_counter()
+        right = self._hasher.verify(stored, prepared)
+        took_s = time.perf_counter() - started
+        if is_foreign(stored):
+            self._foreign_s.append(took_s)
+        return right, took_s
 
     def _take_place(self, places: int) -> None:
         with self._lock:
