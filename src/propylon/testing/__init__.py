@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from propylon.testing.records import NOW, a_session, a_signing_key, a_user, an_opening
     from propylon.testing.rehearsal import PASSWORD, Rehearsal
     from propylon.testing.security_events import SecurityEvent, SecurityEvents
-    from propylon.testing.signed_in import SignedIn
+    from propylon.testing.session_holder import SessionHolder
 
 __all__ = [
     "NOW",
@@ -45,9 +45,9 @@ __all__ = [
     "Rehearsal",
     "SecurityEvent",
     "SecurityEvents",
+    "SessionHolder",
     "SessionStoreContract",
     "SharedStoreContract",
-    "SignedIn",
     "StoreContract",
     "TokenHolder",
     "a_session",
@@ -66,7 +66,7 @@ _HOMES = {
     "records": ("NOW", "a_session", "a_signing_key", "a_user", "an_opening"),
     "rehearsal": ("PASSWORD", "Rehearsal"),
     "security_events": ("SecurityEvent", "SecurityEvents"),
-    "signed_in": ("SignedIn",),
+    "session_holder": ("SessionHolder",),
 }
 
 

@@ -51,7 +51,7 @@ class FakeIssuer:
 
     def __init__(self, verifier: Verifier, *, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(int(time.time()))
-        self.silent = False
+        self._silent, self._unsaid = False, b""
         self._verifier = verifier
         self._key = SigningKey.generate("ES256")
         self._endings: list[bytes] = []
@@ -59,6 +59,19 @@ class FakeIssuer:
         self._numbers = itertools.count(1)
         self._take_back: Callable[[], None] | None = None
         self.clock.tell(self._beat)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is heard of this issuer now."""
+        return self._silent
+
+    @silent.setter
+    def silent(self, silent: bool) -> None:
+        self._silent = silent
+        if not silent:
+            unsaid, self._unsaid = self._unsaid, b""
+            self._say(unsaid or HEARTBEAT)
+            self._beat()
 
     def __enter__(self) -> Self:
         """Take the place of the verifier's issuer."""
@@ -127,6 +140,8 @@ class FakeIssuer:
         data = msgspec.json.encode({"sid": session_id, "reason": reason, "until": self.clock.now() + 3_660}).decode()
         ending = f"event: revoked\ndata: {data}\n\n".encode()
         self._endings.append(ending)
+        if self._silent:
+            self._unsaid += ending
         self._say(ending)
 
     def _beat(self) -> None:
@@ -135,7 +150,7 @@ class FakeIssuer:
             self._say(HEARTBEAT)
 
     def _say(self, text: bytes) -> None:
-        if self._line is not None and not self.silent:
+        if self._line is not None and not self._silent:
             self._line.say(text)
 
 

@@ -19,14 +19,15 @@ import pytest
 if TYPE_CHECKING:
     from propylon.app import Propylon
     from propylon.testing import FakeClock, FakeIssuer, Rehearsal, SecurityEvents
+    from propylon.testing.rehearsal import Bridge
     from propylon.verifier import Verifier
 
 _OVERRIDE = "say which {what} the app uses: define a fixture `{name}` in conftest.py that returns it (docs/testing.md)"
 
 
 @pytest.fixture
-def propylon() -> Propylon:
-    """The app's own ``Propylon``: define it anew in ``conftest.py``."""
+def propylon() -> Propylon | Bridge:
+    """The app's own ``Propylon``, or the ``Blocking`` that holds it: define it anew in ``conftest.py``."""
     return pytest.fail(_OVERRIDE.format(what="Propylon", name="propylon"), pytrace=False)
 
 
@@ -45,7 +46,7 @@ def propylon_clock() -> FakeClock:
 
 
 @pytest.fixture
-def propylon_users(propylon: Propylon, propylon_clock: FakeClock) -> Iterator[Rehearsal]:
+def propylon_users(propylon: Propylon | Bridge, propylon_clock: FakeClock) -> Iterator[Rehearsal]:
     """The app's Propylon, empty and in memory for the length of a test, to sign in to."""
     from propylon.testing import Rehearsal  # noqa: PLC0415
 

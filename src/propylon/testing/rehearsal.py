@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
+from propylon.app import Propylon
 from propylon.core.email import canonical
 from propylon.core.password import UNSAFE_CHEAPEST, Hasher, PasswordPolicy, prepared
 from propylon.core.principal import User
@@ -28,16 +29,24 @@ from propylon.outside.user_agent import describe
 from propylon.runtime import Runtime
 from propylon.testing.clock import FakeClock
 from propylon.testing.security_events import SecurityEvents
+from propylon.testing.session_holder import SessionHolder
 from propylon.testing.shared_memory import SharedMemory, done
-from propylon.testing.signed_in import SignedIn
-
-if TYPE_CHECKING:
-    from propylon.app import Propylon
 
 #: The password of every account that a rehearsal makes.
 PASSWORD = "rehearsed battery staple"  # noqa: S105 - it opens nothing
 
 CLOSE_WITHIN_S = 30.0
+
+
+class Bridge(Protocol):
+    """What holds a ``Propylon`` for code that does not await, and opens it at the first question."""
+
+    @property
+    def source(self) -> Any:
+        """What it holds."""
+
+    def close(self) -> None:
+        """Close what it holds; the next question opens it anew."""
 
 
 class Rehearsal:
@@ -51,7 +60,7 @@ class Rehearsal:
     The app opens Propylon as it always does, and must not have done so yet. In a coroutine write ``async with``.
 
     Args:
-        propylon: the app's own.
+        propylon: the app's own, or the ``Blocking`` that holds it.
         clock: what time it is; without one, now, standing still.
 
     Attributes:
@@ -62,10 +71,11 @@ class Rehearsal:
         SetupError: it is open, its public URL is not of this machine, or its store is PostgreSQL or Redis.
     """
 
-    def __init__(self, propylon: Propylon, *, clock: FakeClock | None = None) -> None:
+    def __init__(self, propylon: Propylon | Bridge, *, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(int(time.time()))
         self.events = SecurityEvents()
-        self._propylon = propylon
+        self._bridge = None if isinstance(propylon, Propylon) else propylon
+        self._propylon: Propylon = propylon if isinstance(propylon, Propylon) else propylon.source
         self._memory = SharedMemory()
         self._numbers = itertools.count(1)
         self._take_back: Callable[[], None] | None = None
@@ -73,14 +83,18 @@ class Rehearsal:
 
     def __enter__(self) -> Self:
         """Take over."""
-        if self._propylon.loop is not None and not self._propylon.loop.is_running():
-            _close(self._propylon)  # an earlier test has left it open, on a loop that will not turn again
+        if self._bridge is not None:
+            self._bridge.close()  # an earlier test has left it open
+        elif self._propylon.loop is not None and not self._propylon.loop.is_running():
+            _close(self._propylon)  # likewise, on a loop that will not turn again
         self._begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close it, wherever it is open, and give it back."""
         try:
+            if self._bridge is not None:
+                self._bridge.close()
             _close(self._propylon)
         finally:
             self._end()
@@ -93,6 +107,8 @@ class Rehearsal:
     async def __aexit__(self, *_: object) -> None:
         """Close it and give it back."""
         try:
+            if self._bridge is not None:
+                await asyncio.to_thread(self._bridge.close)
             await self._propylon.close()
         finally:
             self._end()
@@ -123,7 +139,7 @@ class Rehearsal:
         remember: bool = False,
         ip: str = "127.0.0.1",
         user_agent: str | None = None,
-    ) -> SignedIn:
+    ) -> SessionHolder:
         """Open a session, on another device each time; limits on sign-ins count it, and may evict an older one.
 
         Args:
@@ -145,7 +161,7 @@ class Rehearsal:
             email=user.email, password=PASSWORD, mode=mode or node.runtime.config.mode, remember=remember
         )
         signed_in = done(node.sign_in(request, caller))
-        return SignedIn(user, signed_in.issued.session, caller, node.runtime, self.clock, self.events)
+        return SessionHolder(user, signed_in.issued.session, caller, node.runtime, self.clock, self.events)
 
     def _user(self, email: str, roles: Iterable[str] | None, name: str) -> User:
         found = done(self._open_node.runtime.store.find_user_by_email(canonical(email))) if email else None

@@ -76,3 +76,8 @@ class _View(_Anything):  # type: ignore[misc]  # Any, see above
         entries = self._after(self._heard)
         self._heard += len(entries)
         return entries
+
+    def bookmark(self) -> int | None:
+        """Return how far this reader is where it has heard everything, else None."""
+        heard = self._heard  # once: should ``news`` move it meanwhile, there is another bookmark
+        return None if self._after(heard) else heard

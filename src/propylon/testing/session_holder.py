@@ -14,7 +14,7 @@ from propylon.testing.security_events import SecurityEvents
 from propylon.testing.shared_memory import done
 
 
-class SignedIn:
+class SessionHolder:
     """A device with a session of its own; ``Rehearsal.sign_in`` makes it.
 
     Attributes:
