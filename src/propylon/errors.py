@@ -92,12 +92,12 @@ class NotFound(ClientError):
 
 
 class TooMany(ClientError):
-    """Too many failures from this source; ``retry_after_s`` says when to come back."""
+    """Too many failures from this source, or too much at once; ``retry_after_s`` says when to come back."""
 
     code = "too_many_attempts"
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(retry_after_s=retry_after_s)
+    def __init__(self, retry_after_s: int, code: str | None = None) -> None:
+        super().__init__(code, retry_after_s=retry_after_s)
         self.retry_after_s = retry_after_s
 
 

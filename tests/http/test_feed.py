@@ -15,7 +15,7 @@ from tests.http.serving import Served
 from propylon import Propylon
 from propylon.core.revocation import FeedEntry, FeedSubject
 from propylon.errors import StoreUnavailable
-from propylon.http import feed, feed_api
+from propylon.http import event_stream, feed
 from propylon.testing import FakeClock
 
 FEED = "/v1/feed"
@@ -210,7 +210,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     propylon: Propylon, secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that is open and dead does not hold its place."""
-    monkeypatch.setattr(feed_api, "SEND_WITHIN_S", 0.05)
+    monkeypatch.setattr(event_stream, "SEND_WITHIN_S", 0.05)
     async with Following(propylon, secret) as reader:
         await reader.until("ready")
         reader.taking.clear()

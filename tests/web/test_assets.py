@@ -11,7 +11,7 @@ from propylon.web import ASSETS
 
 TYPES = {
     "propylon.css": "text/css; charset=utf-8",
-    "propylon.js": "text/javascript; charset=utf-8",
+    "pages.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
 }
 
@@ -37,7 +37,7 @@ def test_an_asset_loads_nothing_from_elsewhere(name: str) -> None:
 def test_assets_cannot_be_replaced_at_run_time() -> None:
     """The mapping is read-only: what was hashed is what is served."""
     with pytest.raises(TypeError):
-        ASSETS["propylon.js"] = ASSETS["propylon.css"]  # type: ignore[index]
+        ASSETS["pages.js"] = ASSETS["propylon.css"]  # type: ignore[index]
 
 
 def luminance(colour: str) -> float:

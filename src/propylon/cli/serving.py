@@ -20,7 +20,7 @@ class Worker(Propylon):
     async def open(self) -> Self:
         """Open, and listen for the signal: the server waits for requests, and a stream is one that does not end."""
         await super().open()
-        asyncio.get_running_loop().add_signal_handler(END_STREAMS, self.runtime.feed.stop)
+        asyncio.get_running_loop().add_signal_handler(END_STREAMS, self.runtime.end_streams)
         return self
 
     def said(self, error: PropylonError) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from propylon.errors import NotFound
 from propylon.http.services import Services
-from propylon.web.assets import ASSETS
+from propylon.web.assets import ASSETS, CLIENT, Asset
 
 # Verifiers elsewhere ask again when they meet an unknown key, so a rotation needs no shorter life than this.
 JWKS_MAX_AGE_S = 300
@@ -44,6 +44,18 @@ class Documents:
         asset = ASSETS.get(request.path_params["name"])
         if asset is None:
             raise NotFound
-        versioned = request.query_params.get("v") == asset.digest
-        age = "public, max-age=31536000, immutable" if versioned else "public, max-age=300"
-        return Response(asset.body, headers={"content-type": asset.content_type, "cache-control": age})
+        return Response(asset.body, headers={"content-type": asset.content_type, "cache-control": _age(request, asset)})
+
+    async def browser_client(self, request: Request) -> Response:
+        """Return the module that pages import, also those of other origins (``PROPYLON_ORIGINS``)."""
+        etag = f'"{CLIENT.digest}"'
+        headers = {"cache-control": _age(request, CLIENT), "etag": etag, "cross-origin-resource-policy": "cross-origin"}
+        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+        if etag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(CLIENT.body, headers={**headers, "content-type": CLIENT.content_type})
+
+
+def _age(request: Request, asset: Asset) -> str:
+    versioned = request.query_params.get("v") == asset.digest
+    return "public, max-age=31536000, immutable" if versioned else "public, max-age=300"

@@ -23,6 +23,7 @@ from propylon.core.verifiers import StoredVerifier
 from propylon.errors import PropylonError, Unavailable
 from propylon.flows.gate import Gate
 from propylon.flows.verifiers import Verifiers
+from propylon.http.event_stream import HEARTBEAT, event
 from propylon.ports import Clock
 
 logger = logging.getLogger("propylon")
@@ -39,7 +40,6 @@ FRAMES_A_CHUNK = 500  # about 64 KiB
 MAX_READERS, MAX_READERS_EACH = 1_000, 500
 MAX_EVENT_ID_CHARS = 64
 
-HEARTBEAT = b":\n\n"
 RESET = b"event: reset\ndata: {}\n\n"
 
 
@@ -180,12 +180,12 @@ class Feed:
                 if (ending := self._tokens.ending(session_id)) is not None:
                     reason, held_until = ending
                     until = now + math.ceil(held_until - monotonic)
-                    parts.append(_event("revoked", _revoked(session_id.decode(), reason, until)))
+                    parts.append(event("revoked", _revoked(session_id.decode(), reason, until)))
             yield b"".join(parts)
 
     def ready_event(self) -> bytes:
         """Return the event that says: this is all until now."""
-        return _event("ready", "{}", self._frames[-1].id if self._frames else "")
+        return event("ready", "{}", self._frames[-1].id if self._frames else "")
 
     def is_whole(self) -> bool:
         """Return whether the feed tells of everything that has ended."""
@@ -257,16 +257,11 @@ def _frame(entry: FeedEntry, salt: bytes) -> Frame | None:
     else:
         return None
     id_ = _event_id(entry, salt)
-    return Frame(id_, _event(name, data, id_))
+    return Frame(id_, event(name, data, id_))
 
 
 def _revoked(session_id: str, reason: str, until: int) -> str:
     return msgspec.json.encode(_Revoked(session_id, reason, until)).decode()
-
-
-def _event(name: str, data: str, id_: str = "") -> bytes:
-    spelled_id = f"id: {id_}\n" if id_ else ""
-    return f"event: {name}\n{spelled_id}data: {data}\n\n".encode()
 
 
 def _event_id(entry: FeedEntry, salt: bytes = b"") -> str:

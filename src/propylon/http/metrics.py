@@ -83,6 +83,7 @@ class Metrics:
                 ("remembered_tokens", "Access tokens served from memory."),
                 ("revoked_sessions_held", "Ended sessions whose tokens may still live."),
                 ("feed_readers", "Verifiers elsewhere that follow the revocation feed here."),
+                ("session_streams", "Holders of sessions who are told here when theirs ends."),
             )
         }
 

@@ -140,6 +140,12 @@ OPERATIONS: tuple[Operation, ...] = (
               {204: None}, (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "too_many_attempts", "overloaded"),
               "The time of authentication is now and every secret of the session is new: renew tokens right away.",
               body=ConfirmBody, security="any"),
+    Operation("GET", "/v1/session/events", "events.follow", "session", "Hear of the end of this session",
+              {200: str}, (*ALWAYS, *REFUSED, "too_many_streams", "unavailable", "streams_not_served"),
+              "Server-sent events. First `session` with the ids of session and user; at the end `ended` with the "
+              "problem that the next request would be told, or `signed-out` where its holder signed out; a comment at "
+              "least every 15 seconds. An access token may expire meanwhile.",
+              security="any", media_type="text/event-stream"),
     Operation("GET", "/v1/sessions", "sessions.devices", "devices", "List the devices signed in",
               {200: SessionsOut}, ALWAYS + REFUSED, security="any"),
     Operation("DELETE", "/v1/sessions/{id}", "sessions.end_one", "devices", "End one of them",
@@ -157,7 +163,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/v1/feed", "feed.follow", "keys", "Follow the revocation feed",
               {200: str},
               ("host_unknown", "credential_missing", "credential_malformed", "credential_ambiguous", "unavailable",
-               "store_unavailable"),
+               "store_unavailable", "streams_not_served"),
               "Server-sent events for verifiers elsewhere: what ended, as it ends. Without a `Last-Event-ID` that is "
               "known here, all that is kept comes first, after the event `reset`.",
               security="verifier", parameters=(_LAST_EVENT_ID,), media_type="text/event-stream"),

@@ -18,6 +18,7 @@ from propylon.flows.signing import SigningKeys
 from propylon.flows.verifiers import Verifiers
 from propylon.http.feed import Feed
 from propylon.http.metrics import Metrics
+from propylon.http.session_streams import SessionStreams
 from propylon.http.transport import Transport
 from propylon.ports import Clock, SessionReader, Upkeep
 from propylon.web.pages import Pages
@@ -46,3 +47,4 @@ class Services:
     metrics: Metrics
     verifiers: Verifiers
     feed: Feed
+    session_streams: SessionStreams

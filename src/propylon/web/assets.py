@@ -1,4 +1,4 @@
-"""The files that the pages link to, read from the package once."""
+"""The files that the pages link to, and the browser client; read from the package once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 _CONTENT_TYPES: Final = {
     "propylon.css": "text/css; charset=utf-8",
-    "propylon.js": "text/javascript; charset=utf-8",
+    "pages.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
 }
 
@@ -32,12 +33,25 @@ class Asset:
     digest: str
 
 
-def _load(name: str, content_type: str) -> Asset:
-    body = (resources.files("propylon.web") / "static" / name).read_bytes()
+def _asset(body: bytes, content_type: str) -> Asset:
     return Asset(body, content_type, hashlib.sha256(body).hexdigest()[:16])
+
+
+def _load(name: str, content_type: str) -> Asset:
+    return _asset((resources.files("propylon.web") / "static" / name).read_bytes(), content_type)
+
+
+def _load_client() -> Asset:
+    packed = resources.files("propylon.web") / "static" / "propylon.js"
+    # A wheel has it in the package (pyproject.toml); in the tree it lies with its tests.
+    found = packed if packed.is_file() else Path(__file__).parents[3] / "client" / "propylon.js"
+    return _asset(found.read_bytes(), "text/javascript; charset=utf-8")
 
 
 ASSETS: Final[Mapping[str, Asset]] = MappingProxyType(
     {name: _load(name, content_type) for name, content_type in _CONTENT_TYPES.items()}
 )
 """Every static file by its name under ``{root}/static/``."""
+
+CLIENT: Final = _load_client()
+"""The browser client, ``{root}/propylon.js``."""
