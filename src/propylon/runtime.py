@@ -27,6 +27,7 @@ from propylon.http.asgi import application
 from propylon.http.feed import Feed
 from propylon.http.metrics import Metrics, Observation
 from propylon.http.services import Services
+from propylon.http.session_streams import SessionStreams
 from propylon.http.transport import Transport
 from propylon.outside import common_passwords
 from propylon.outside.hashing import HashPool, default_threads
@@ -79,6 +80,7 @@ class Runtime:
         )
         self.verifiers = Verifiers(store, self.gate, clock, random, log)
         self.feed = Feed(self.gate, self.verifiers, clock)
+        self.session_streams = SessionStreams(self.gate, store, self.home, clock)
         self.administration = Administration(store, clock, log, policy=policy, default_mode=config.mode)
         self.accounts = Accounts(
             store,
@@ -114,9 +116,11 @@ class Runtime:
             "remembered_tokens": tokens,
             "revoked_sessions_held": revoked,
             "feed_readers": len(self.feed),
+            "session_streams": len(self.session_streams),
         }
         pulse = self.store.pulse()
-        return Observation(gauges, pulse.silence_s, pulse.lags_s, self.gate.recalled, self.gate.not_recalled)
+        recalled = self.gate.recalled + self.gate.recalled_elsewhere
+        return Observation(gauges, pulse.silence_s, pulse.lags_s, recalled, self.gate.not_recalled)
 
     def asgi(self) -> ASGIApp:
         """Return the ASGI application of the whole HTTP contract."""
@@ -143,6 +147,7 @@ class Runtime:
             metrics=self.metrics,
             verifiers=self.verifiers,
             feed=self.feed,
+            session_streams=self.session_streams,
         )
         return application(services, look=self.look, nonce=secrets.token_bytes)
 
@@ -156,9 +161,15 @@ class Runtime:
         await self.store.purge(self.clock.now(), keep_ended_s=KEEP_ENDED_S)
         await self.keys.rotate_if_older(self.config.signing_key_ttl_s)
 
+    def end_streams(self) -> None:
+        """End what would not end by itself, for a server that stops when all requests are answered."""
+        self.feed.stop()
+        self.session_streams.stop()
+
     async def close(self) -> None:
         """Finish what is under way and let go."""
         await self.feed.aclose()
+        await self.session_streams.aclose()
         await self.hashing.aclose()
         await self.store.close()
 
