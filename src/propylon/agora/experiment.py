@@ -97,7 +97,7 @@ class Study:
     @property
     def rounds(self) -> int:
         """How often each variant is measured."""
-        return self.pick(3, 5)
+        return 3 if self.effort == "quick" else 5
 
     def pick(self, quick: Any, full: Any) -> Any:
         """Return what fits the effort."""
@@ -137,7 +137,7 @@ class Study:
         try:
             measure = contestant.prepare(self.stage, own)
             measure()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - as below
             own.close()
             self._fell(contestant.name, error)
             return None

@@ -121,7 +121,7 @@ def svg(plot: Bars | Lines) -> str:
         "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _INK,
         "axes.spines.top": False, "axes.spines.right": False,
     }  # fmt: skip
-    with rc_context(style):
+    with rc_context(style):  # type: ignore[arg-type]
         height = LINES_IN if isinstance(plot, Lines) else 0.9 + BAR_IN * len(plot.bars)
         canvas = Canvas(figsize=(WIDTH_IN, height), layout="constrained")
         axes = canvas.add_subplot()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,4 +133,4 @@ def save(results: Results, path: Path) -> None:
     """Write results so that whoever interrupts it leaves the old file or the new one, whole."""
     unfinished = path.with_suffix(".tmp")
     unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
-    os.replace(unfinished, path)
+    unfinished.replace(path)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import click
 
+from propylon.cli.agora import agora
 from propylon.cli.command import Group, NoSuchCommand
 from propylon.cli.doctor import doctor
 from propylon.cli.explain import explain
@@ -46,7 +47,7 @@ def propylon(ctx: click.Context, *, version: bool, help_all: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (serve, user, sessions, verifiers, keys, mode, migrate, doctor, explain):
+for _command in (serve, user, sessions, verifiers, keys, mode, migrate, doctor, explain, agora):
     propylon.add_command(_command)
 
 

@@ -50,7 +50,7 @@ def measure(study: Study) -> None:
 
     def signed_in(mode: Mode, path: str, store: str = "sqlite") -> Prepare:
         def prepare(stage: Stage, stack: ExitStack) -> Measure:
-            site = stack.enter_context(stage.propylon(**_settings(store, stage, stack)))
+            site = stack.enter_context(stage.propylon(_settings(store, stage, stack)))
             site.sign_up(EMAIL)
             return shooting(site, path, site.sign_in(EMAIL, mode).headers)
 
@@ -92,7 +92,8 @@ def _costs_more(claim: int, findings: Findings, one: str, other: str, noise: flo
     seen = compare(findings.figure(one, "processor_us"), findings.figure(other, "processor_us"), noise)
     outcomes: dict[str, tuple[Outcome, Said]] = {
         "more": ("holds", Said(
-            "{one} takes {ratio:.2f} times the processor time of {other}: {one_us:.1f} against {other_us:.1f} us a request.",
+            "{one} takes {ratio:.2f} times the processor time of {other}: "
+            "{one_us:.1f} against {other_us:.1f} us a request.",
             "{one}: 요청당 {one_us:.1f}us, {other}: {other_us:.1f}us. 프로세서 시간이 {ratio:.2f}배입니다.",
         )),
         "less": ("does_not_hold", Said(

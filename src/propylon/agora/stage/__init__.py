@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -32,25 +32,31 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def propylon(self, *, open_to_all: bool = False, workers: int = 1, **settings: str) -> Iterator[Site]:
+    def propylon(
+        self, settings: Mapping[str, str] | None = None, *, open_to_all: bool = False, workers: int = 1
+    ) -> Iterator[Site]:
         """Run a server with ``settings`` by field name of ``Config``, on a SQLite file of its own where none is named.
 
         Args:
+            settings: such as ``store``, ``mode``, ``access_ttl_s``.
             open_to_all: its ``/me`` asks nobody: the baseline.
             workers: processes.
-            settings: such as ``store``, ``mode``, ``access_ttl_s``.
         """
-        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=settings) as site:
+        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=settings or {}) as site:
             yield site
 
     @contextmanager
-    def nodes(self, count: int, **settings: str) -> Iterator[list[Site]]:
+    def nodes(self, count: int, settings: Mapping[str, str] | None = None) -> Iterator[list[Site]]:
         """Run several servers of one set-up: the same key, store and public URL, each on a port of its own."""
         folder = self._new_folder()
-        settings = {"key_file": str(folder / "propylon.key"), "store": f"sqlite:///{folder}/nodes.db", **settings}
-        settings.setdefault("public_url", f"http://localhost:{free_port()}")
+        shared = {
+            "key_file": str(folder / "propylon.key"),
+            "store": f"sqlite:///{folder}/nodes.db",
+            "public_url": f"http://localhost:{free_port()}",
+            **(settings or {}),
+        }
         with ExitStack() as stack:
-            yield [stack.enter_context(serving(folder, settings=settings)) for _ in range(count)]
+            yield [stack.enter_context(serving(folder, settings=shared)) for _ in range(count)]
 
     @contextmanager
     def redis(self, *words: str) -> Iterator[RedisServer]:

@@ -139,17 +139,19 @@ async def send(shot: Shot) -> Answered:
                 status, body, received = await asyncio.wait_for(line.ask(wire[index]), ANSWER_WITHIN_S)
             except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
                 tally.note(0, began, len(wire[index]), 0)
-                line = _closed(line)
+                _close(line)
+                line = None
                 await asyncio.sleep(0.01)
                 continue
             tally.note(status, began, len(wire[index]), received)
             if once:
                 bodies[index] = body.decode(errors="replace")
             if not line.stays_open:
-                line = _closed(line)
+                _close(line)
+                line = None
             if shot.pause_s:
                 await asyncio.sleep(shot.pause_s)
-        _closed(line)
+        _close(line)
 
     started = time.perf_counter()
     await asyncio.gather(*(connection(number) for number in range(min(shot.connections, len(wire) if once else 10**6))))
@@ -204,7 +206,7 @@ class _Line:
             self._writer.close()
 
 
-def _closed(line: _Line | None) -> None:
+def _close(line: _Line | None) -> None:
     if line is not None:
         line.close()
 

@@ -23,7 +23,7 @@ _ELSEWHERE = ("/usr/sbin", "/usr/local/sbin")
 _PR_SET_PDEATHSIG = 1
 
 
-class Missing(Exception):  # noqa: N818 - it is no error: the rest goes on
+class Missing(Exception):
     """A component is not on this machine."""
 
     def __init__(self, what: str, package: str) -> None:
@@ -53,7 +53,7 @@ def running(command: Sequence[str], log: Path, **options: Any) -> Iterator[subpr
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own words
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=_end_with_parent, **options,
+            preexec_fn=_end_with_parent, **options,  # noqa: PLW1509 - what the child runs first takes no lock
         )  # fmt: skip
     try:
         yield process
