@@ -54,8 +54,9 @@ def client(blocking: Blocking) -> Iterator[httpx.Client]:
 
 def inside(blocking: Blocking) -> Propylon:
     """Return the Propylon of a bridge, open."""
-    assert isinstance(blocking.start().source, Propylon)
-    return blocking.source
+    source = blocking.start().source
+    assert isinstance(source, Propylon)
+    return source
 
 
 def connected(blocking: Blocking, **how: Any) -> httpx.Client:

@@ -42,7 +42,7 @@ def opened(blocking: Blocking, number: int = 1) -> list[Held]:
     """Open sessions of one user, without a password."""
     runtime = inside(blocking).runtime
     now, key_id = runtime.clock.now(), runtime.issuer._ring.current.id
-    moments = {"created_at": now, "auth_time": now, "last_seen_at": now, "expires_at": now + 86_400}
+    moments: Any = {"created_at": now, "auth_time": now, "last_seen_at": now, "expires_at": now + 86_400}
     sessions = [a_session(key_id=key_id, **moments) for _ in range(number)]
 
     async def work() -> None:

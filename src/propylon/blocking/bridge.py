@@ -14,7 +14,7 @@ from propylon.blocking.environ import Scope
 from propylon.blocking.sides import Elsewhere, Inside, Side
 from propylon.core.demand import Demand
 from propylon.core.principal import Principal, SessionData, User
-from propylon.errors import Conflict, CredentialRefused, PropylonError, Unavailable
+from propylon.errors import Conflict, CredentialRefused, PropylonError, SetupError, Unavailable
 from propylon.problems import Answer
 from propylon.verifier import Verifier
 
@@ -130,6 +130,19 @@ class Blocking:
             raise PropylonError("not_at_hand")
         return Mount(self, self.source)
 
+    def pages(self, *, mount: bool) -> str | None:
+        """Return where people are led to: where the pages are mounted, or to the public URL; None by a verifier.
+
+        Raises:
+            SetupError: they are to be mounted and the public URL names no path.
+        """
+        if isinstance(self.source, Verifier):
+            return None
+        config = self.source.config
+        if mount and not config.prefix:
+            raise SetupError("adapter_mount", url=config.public_url)
+        return config.prefix if mount else config.public_url
+
     def side(self) -> Side:
         """Return the open source."""
         return self._side or self._started()
@@ -155,13 +168,19 @@ class Blocking:
 
 
 class Asking:
-    """The question of one request, for code that awaits and code that does not. Until it is asked it costs nothing."""
+    """The question of one request, for code that awaits and code that does not. Until it is asked it costs nothing.
 
-    __slots__ = ("_blocking", "_principal", "scope")
+    Attributes:
+        scope: the request.
+        asked: the answer to the request depends on who is calling, so it is nobody else's.
+    """
+
+    __slots__ = ("_blocking", "_principal", "asked", "scope")
 
     def __init__(self, blocking: Blocking, scope: Scope) -> None:
         self._blocking, self.scope = blocking, scope
         self._principal: Principal | None = None
+        self.asked = False
 
     def principal(self) -> Principal:
         """Return the principal.
@@ -172,6 +191,7 @@ class Asking:
             Unavailable: nobody can say at the moment.
         """
         if self._principal is None:
+            self.asked = True
             self._principal = self._blocking.side().identify(self.scope)
         return self._principal
 
@@ -202,6 +222,7 @@ class Asking:
     async def principal_async(self) -> Principal:
         """Do as ``principal`` does; where it would wait, the caller's event loop turns."""
         if self._principal is None:
+            self.asked = True
             self._principal = await self._blocking.side().identify_async(self.scope)
         return self._principal
 

@@ -31,17 +31,22 @@ _BODY = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 _NEXT_TOKEN = re.compile(rb",[ \t]*(?=(?:bearer|dpop)\b)", re.IGNORECASE)
 
 
-def asked_of(environ: Environ) -> Scope:
-    """Return what a question about a request needs: who is calling, and how they are to be answered."""
+def asked_of(environ: Environ, *, path: str | None = None) -> Scope:
+    """Return what a question about a request needs: who is calling, and how they are to be answered.
+
+    Args:
+        environ: of WSGI, or what a framework has made alike.
+        path: the whole path as text, where ``environ`` does not hold it as WSGI would.
+    """
     headers = [(name, environ[key].encode("latin-1")) for key, name in _ASKED.items() if key in environ]
-    return _scope(environ, headers)
+    return _scope(environ, headers, path, "")
 
 
-def served_of(environ: Environ) -> Scope:
-    """Return the whole request, without its body."""
+def served_of(environ: Environ, *, path: str | None = None, root: str | None = None) -> Scope:
+    """Return the whole request, without its body; see ``asked_of``. ``root`` is where the app is mounted."""
     headers = [(key[5:].lower().replace("_", "-").encode("latin-1"), value) for key, value in _given(environ)]
     headers += [(name, environ[key].encode("latin-1")) for key, name in _BODY.items() if environ.get(key)]
-    return _scope(environ, headers)
+    return _scope(environ, headers, path, _decoded(environ.get("SCRIPT_NAME", "")) if root is None else root)
 
 
 def _given(environ: Environ) -> Iterator[tuple[str, bytes]]:
@@ -51,15 +56,16 @@ def _given(environ: Environ) -> Iterator[tuple[str, bytes]]:
             yield key, value.encode("latin-1")
 
 
-def _scope(environ: Environ, headers: Headers) -> Scope:
-    root = _decoded(environ.get("SCRIPT_NAME", ""))
+def _scope(environ: Environ, headers: Headers, path: str | None, root: str) -> Scope:
+    if path is None:
+        path = _decoded(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": environ["REQUEST_METHOD"],
         "scheme": environ.get("wsgi.url_scheme", "http"),
-        "path": root + _decoded(environ.get("PATH_INFO", "")),
+        "path": path,
         "root_path": root,
         "query_string": _spelled(environ.get("QUERY_STRING", "")),
         "headers": _parted(headers),
@@ -74,7 +80,9 @@ def _decoded(path: str) -> str:
 
 def _spelled(query: str) -> bytes:
     """Return the query as it was sent, but for bytes that no address may hold, which some servers let through."""
-    return (query if query.isascii() else quote(query.encode("latin-1"), safe="%/:?@!$&'()*+,;=~")).encode()
+    if not query.isascii():
+        query = quote(query, safe="%/:?@!$&'()*+,;=~", encoding="latin-1", errors="replace")
+    return query.encode()
 
 
 def _parted(headers: Headers) -> Headers:

@@ -119,11 +119,18 @@ def _read(scope: Scope, body: Readable) -> bytes:
         raise ClientError(code, max_bytes=MAX_BODY_BYTES)
     whole = b""
     while len(whole) < length:
-        part = body.read(length - len(whole))
+        part = _next_part(body, length - len(whole))
         if not part:  # the caller has gone; whoever waits for the rest waits for ever
             raise ClientError("request_malformed")
         whole += part
     return whole
+
+
+def _next_part(body: Readable, size: int) -> bytes:
+    try:
+        return body.read(size)
+    except OSError:
+        return b""
 
 
 def _phrase(status: int) -> str:

@@ -1,0 +1,12 @@
+"""Flask: the rules of every adapter, and what is Flask's own."""
+
+from __future__ import annotations
+
+from tests.adapters.prefork import gunicorn
+from tests.adapters.rules import AdapterRules
+
+
+class TestTheExample(AdapterRules):
+    """``examples/flask_app.py`` under gunicorn: two processes of four threads."""
+
+    command = gunicorn("examples.flask_app:app")
