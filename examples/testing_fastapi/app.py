@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from propylon import Principal, Propylon
+from propylon.adapters.fastapi import Auth, SignedIn, require
 
-propylon = Propylon.from_env()
-app = FastAPI(lifespan=propylon.lifespan)
-propylon.guard(app)
-app.mount("/auth", propylon)
+propylon = Propylon.from_env(public_url="http://localhost:8000/auth")
+app = FastAPI()
+Auth(propylon).guard(app)
 
-User = Annotated[Principal, Depends(propylon.user)]
-Editor = Annotated[Principal, Depends(propylon.require(roles="editor"))]
-FreshEditor = Annotated[Principal, Depends(propylon.require(roles="editor", fresh_s=300))]
+Editor = Annotated[Principal, require(roles="editor")]
+FreshEditor = Annotated[Principal, require(roles="editor", fresh_s=300)]
 
 notes: list[str] = []
 
 
 @app.get("/notes")
-async def read(_: User) -> list[str]:
+async def read(_: SignedIn) -> list[str]:
     """Return all notes."""
     return notes
 
