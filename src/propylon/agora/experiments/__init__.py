@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from propylon.agora.experiment import Experiment
-from propylon.agora.experiments import load
+from propylon.agora.experiments import expiry, load
 
-ALL: tuple[Experiment, ...] = (load.EXPERIMENT,)
+ALL: tuple[Experiment, ...] = (load.EXPERIMENT, expiry.EXPERIMENT)
