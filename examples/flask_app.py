@@ -34,7 +34,6 @@ def leave() -> Response:
 @app.get("/")
 def welcome() -> str:
     return "You may."
-
 app.post("/pay", endpoint="pay")(require_fresh(300)(welcome))
 for path, demand in {"admin": require(roles="admin"), "write": require(permissions="posts.write"),
                      "orders": require(scopes="orders"), "soon": require(left_s=60)}.items():

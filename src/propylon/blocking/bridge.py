@@ -15,7 +15,7 @@ from propylon.blocking.sides import Elsewhere, Inside, Side
 from propylon.core.demand import Demand
 from propylon.core.principal import Principal, SessionData, User
 from propylon.errors import Conflict, CredentialRefused, PropylonError, SetupError, Unavailable
-from propylon.problems import Answer
+from propylon.problems import Answer, status_of
 from propylon.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Blocking:
 
     def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
         """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
+        if status_of(error) == 500:
+            logger.error("an error that no caller can be told about", exc_info=error)
         return self.source.reply(error, scope, pages=pages)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,412 @@
+"""Propylon in a Django project.
+
+Example:
+    ::
+
+        PROPYLON = {"SOURCE": Propylon.from_env()}  # or a Verifier, for a Propylon elsewhere
+        MIDDLEWARE = ["propylon.adapters.django.PropylonMiddleware"]
+
+        urlpatterns = [path("auth/", include("propylon.adapters.django")), path("admin", admin)]
+
+
+        @require(roles="admin")
+        def admin(request: HttpRequest) -> HttpResponse: ...
+
+Settings in ``PROPYLON``:
+
+``SOURCE``
+    A ``Propylon``, which is opened at the first question in each process of the server, or a ``Verifier``. Without it,
+    ``Propylon.from_env()``.
+``MOUNT``
+    Whether this module is among the URLs, below the path of the public URL: True unless said otherwise. False where
+    the pages are served elsewhere on the same store.
+``USER``
+    What ``request.user`` is. A ``SignedIn`` or an anonymous user, unless said otherwise; a function (or the dotted path
+    of one) makes something else of the ``Principal``, such as a row of your own user model; None leaves
+    ``request.user`` to somebody else, such as ``django.contrib.auth`` for the admin site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, cached_property, wraps
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import re_path
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+
+from propylon import Demand, Principal, PropylonError
+from propylon.blocking import Asking, Blocking, asked_of, served_of
+from propylon.core.demand import Names
+from propylon.core.principal import SessionData, User
+from propylon.problems import status_of
+from propylon.verifier import Verifier
+
+if TYPE_CHECKING:  # who only verifies has no server installed
+    from propylon import Propylon
+    from propylon.blocking.mount import Mount
+
+    Source: TypeAlias = Propylon | Verifier
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class Auth:
+    """What the settings say. ``auth()`` returns the one of this process."""
+
+    def __init__(self, source: Source, *, mount: bool = True, user: Callable[[Principal], Any] | None = None) -> None:
+        self.blocking = Blocking(source)
+        self.pages = self.blocking.pages(mount=mount)
+        self.user_of = user
+
+    @cached_property
+    def mount(self) -> Mount:
+        """The pages and the API."""
+        return self.blocking.mount()
+
+    def refusal(self, request: HttpRequest, error: PropylonError) -> HttpResponse:
+        """Return the answer to a request that is refused: problem+json, or the way to the page that resolves it."""
+        scope = {**asking(request).scope, "scheme": request.scheme}
+        told = self.blocking.reply(error, scope, pages=self.pages)
+        return HttpResponse(told.body, status=told.status, headers=told.headers)
+
+
+@cache
+def auth() -> Auth:
+    """Return what the settings say, which is made when it is first needed."""
+    given: dict[str, Any] = getattr(settings, "PROPYLON", {})
+    user = given.get("USER", SignedIn)
+    source = given.get("SOURCE")
+    if source is None:
+        from propylon import Propylon  # noqa: PLC0415 - who only verifies has no server installed
+
+        source = Propylon.from_env()
+    return Auth(source, mount=given.get("MOUNT", True), user=import_string(user) if isinstance(user, str) else user)
+
+
+class PropylonMiddleware:
+    """Puts the question "who is calling?" into ``request.propylon``, and its answer into ``request.user``.
+
+    A view that never asks pays nothing. What views refuse is answered here, as problem+json or by leading a person to
+    the sign-in. An answer that depends on who is calling is kept by no shared cache. Works under WSGI and ASGI.
+    """
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Pass the request on."""
+        self._ask(request)
+        if self._is_async:
+            return self._passed_on(request)
+        return _nobody_elses(request, self._get_response(request))
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a refusal of a view (called by Django)."""
+        return auth().refusal(request, exception) if isinstance(exception, PropylonError) else None
+
+    async def _passed_on(self, request: HttpRequest) -> HttpResponseBase:
+        return _nobody_elses(request, await self._get_response(request))
+
+    def _ask(self, request: HttpRequest) -> None:
+        ours: Any = request
+        ours.propylon = auth().blocking.asking(asked_of(request.META, path=request.path))
+        if auth().user_of is not None:
+
+            async def auser() -> Any:
+                return await _user_async(request)
+
+            ours.user, ours.auser = SimpleLazyObject(lambda: _user(request)), auser
+
+
+def asking(request: HttpRequest) -> Asking:
+    """Return the question of a request, for what is not here: ``asking(request).principal_async()`` and the like."""
+    asked: Asking | None = getattr(request, "propylon", None)
+    if asked is None:
+        raise ImproperlyConfigured("MIDDLEWARE lacks 'propylon.adapters.django.PropylonMiddleware'")
+    return asked
+
+
+def user(request: HttpRequest) -> Principal:
+    """Return who is calling, or refuse."""
+    return asking(request).principal()
+
+
+def visitor(request: HttpRequest) -> Principal | None:
+    """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
+    return asking(request).principal_or_none()
+
+
+def account(request: HttpRequest) -> User:
+    """Return the caller's account: name, e-mail and roles as they are now."""
+    return auth().blocking.user(user(request))
+
+
+def data(request: HttpRequest) -> SessionData:
+    """Return the app's data of the caller's session. Where you await: ``await principal.data()``."""
+    return auth().blocking.data(user(request))
+
+
+def update_data(request: HttpRequest, change: Callable[[dict[str, Any]], dict[str, Any]]) -> SessionData:
+    """Replace the data of the caller's session by ``change(data)``, losing no concurrent write.
+
+    ``change`` may be called several times and must not keep or alter what it is given.
+    """
+    return auth().blocking.update_data(user(request), change)
+
+
+def sign_out(request: HttpRequest, response: HttpResponse | None = None) -> HttpResponse:
+    """End the caller's session, everywhere and at once; return the answer that clears it in their browser.
+
+    Args:
+        request: of whoever leaves.
+        response: to add the headers to; without it, 204.
+
+    Raises:
+        CredentialRefused: nobody is signed in.
+        Forbidden: a cookie came with a request of another site.
+        PropylonError: ``not_at_hand``: a ``Verifier`` ends nothing; the client asks the Propylon elsewhere.
+    """
+    return _with_headers(response or HttpResponse(status=204), asking(request).sign_out())
+
+
+async def sign_out_async(request: HttpRequest, response: HttpResponse | None = None) -> HttpResponse:
+    """Do as ``sign_out`` does, in a view that awaits."""
+    return _with_headers(response or HttpResponse(status=204), await asking(request).sign_out_async())
+
+
+def require(
+    *, roles: Names = (), permissions: Names = (), scopes: Names = (), fresh_s: int | None = None, left_s: int = 0
+) -> Callable[[V], V]:
+    """Return a decorator of views that refuses who does not meet all of this; with nothing, who is not signed in.
+
+    For a class: ``@method_decorator(require(...), name="dispatch")``.
+
+    Args:
+        roles: that the user must hold.
+        permissions: that the user's roles must grant.
+        scopes: that an access token must cover.
+        fresh_s: the password was given within so many seconds (step-up); else 401 ``reauthentication_required``.
+        left_s: an access token is good for so many more seconds; else 401 ``token_expiring``.
+    """
+    demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
+
+    def decorate(view: V) -> V:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **named: Any) -> Any:
+            asking(request).require(demand)
+            return view(request, *args, **named)
+
+        @wraps(view)
+        async def guarded_async(request: HttpRequest, *args: Any, **named: Any) -> Any:
+            await asking(request).require_async(demand)
+            return await view(request, *args, **named)
+
+        return cast("V", guarded_async if iscoroutinefunction(view) else guarded)
+
+    return decorate
+
+
+def login_required(view: V) -> V:
+    """Refuse who is not signed in."""
+    return require()(view)
+
+
+def require_fresh(seconds: int) -> Callable[[V], V]:
+    """Return a decorator that asks for the password again when it was given longer ago than this."""
+    return require(fresh_s=seconds)
+
+
+class SignedIn:
+    """``request.user`` of somebody: what Django's own users answer, out of the ``principal``.
+
+    Name and address are looked up when they are asked for. A ``Verifier`` knows neither, and they are empty.
+
+    Attributes:
+        principal: who is calling.
+    """
+
+    is_authenticated = is_active = True
+    is_anonymous = is_staff = is_superuser = False
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self.pk = self.id = self.username = principal.user_id
+
+    def __str__(self) -> str:
+        """Show the id."""
+        return self.username
+
+    def __eq__(self, other: object) -> bool:
+        """Be the same as whoever has the same id."""
+        return isinstance(other, SignedIn) and other.pk == self.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
+
+    @property
+    def email(self) -> str:
+        """The address."""
+        return self._account.email if self._account is not None else ""
+
+    def get_username(self) -> str:
+        """Return the id: an address may change, and a name is nobody's alone."""
+        return self.username
+
+    def get_full_name(self) -> str:
+        """Return the name."""
+        return self._account.name if self._account is not None else ""
+
+    get_short_name = get_full_name
+
+    @property
+    def groups(self) -> Roles:
+        """The roles, as far as ``user.groups`` is used for them."""
+        return Roles(self.principal.roles)
+
+    def get_all_permissions(self, obj: Any = None) -> set[str]:
+        """Return what the roles grant; nothing is granted for single objects."""
+        return set(self.principal.permissions) if obj is None else set()
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Return whether the roles grant a permission."""
+        return perm in self.get_all_permissions(obj)
+
+    def has_perms(self, perm_list: Iterable[str], obj: Any = None) -> bool:
+        """Return whether the roles grant all of these."""
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Return whether the roles grant anything of an app: ``posts.write`` is one of ``posts``."""
+        return any(perm.partition(".")[0] == app_label for perm in self.principal.permissions)
+
+    @cached_property
+    def _account(self) -> User | None:
+        blocking = auth().blocking
+        return None if isinstance(blocking.source, Verifier) else blocking.user(self.principal)
+
+
+class Roles:
+    """``user.groups.filter(name="editor").exists()``, and no more of a query than that."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(sorted(self._names))
+
+    def filter(self, *, name: str) -> Roles:
+        """Return the one of this name, or none."""
+        return Roles(self._names & {name})
+
+    def exists(self) -> bool:
+        """Return whether there is any."""
+        return bool(self._names)
+
+
+class Visitor:
+    """``request.user`` of nobody, where ``django.contrib.auth`` and its ``AnonymousUser`` are not installed."""
+
+    is_authenticated = is_active = is_staff = is_superuser = False
+    is_anonymous = True
+    pk = id = None
+    username = ""
+    groups = Roles(frozenset())
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:  # noqa: ARG002 - Django's
+        """Return False."""
+        return False
+
+    has_perms = has_module_perms = has_perm
+
+
+@csrf_exempt
+def serve(request: HttpRequest, rest: str) -> HttpResponse:
+    """Serve Propylon's pages and API, which see to forged requests themselves. For ``include``, see above."""
+    root = request.path.removesuffix(rest).rstrip("/")
+    scope = {**served_of(request.META, path=request.path, root=root), "scheme": request.scheme}
+    served = auth().mount.serve(scope, request)
+    return _with_headers(HttpResponse(served.body, status=served.status), served.headers)
+
+
+urlpatterns = [re_path(r"^(?P<rest>.*)$", serve)]
+
+
+def _user(request: HttpRequest) -> Any:
+    try:
+        return _made(visitor(request))
+    except PropylonError as refusal:
+        return _nobody(refusal)
+
+
+async def _user_async(request: HttpRequest) -> Any:
+    try:
+        return _made(await asking(request).principal_or_none_async())
+    except PropylonError as refusal:
+        return _nobody(refusal)
+
+
+def _made(principal: Principal | None) -> Any:
+    make = auth().user_of
+    return make(principal) if principal is not None and make is not None else _anonymous()
+
+
+def _nobody(refusal: PropylonError) -> Any:
+    """Return nobody for a credential that says nothing (any more): templates and other middleware look at the user.
+
+    Whoever has to be signed in is refused by a decorator, with the reason. A request of another site, or a store that
+    cannot say, is no visitor.
+    """
+    if status_of(refusal) != 401:
+        raise refusal
+    return _anonymous()
+
+
+def _anonymous() -> Any:
+    if apps.is_installed("django.contrib.auth"):
+        from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415 - where it is installed
+
+        return AnonymousUser()
+    return Visitor()
+
+
+def _nobody_elses(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Keep an answer that depends on who is calling out of shared caches, Django's own too."""
+    if asking(request).asked:
+        patch_vary_headers(response, ("Cookie", "Authorization"))
+        response.headers.setdefault("Cache-Control", "private")
+    return response
+
+
+def _with_headers(response: HttpResponse, headers: Iterable[tuple[str, str]]) -> HttpResponse:
+    for name, value in headers:
+        if name.lower() == "set-cookie":
+            response.cookies.update(SimpleCookie(value))
+        else:
+            response.headers[name] = value
+    return response
+
+
+def _look_again(*, setting: str, **_: Any) -> None:
+    if setting == "PROPYLON":
+        auth.cache_clear()
+
+
+setting_changed.connect(_look_again)  # of tests that override settings
