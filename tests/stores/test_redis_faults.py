@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from propylon.core.session import Session
 from propylon.core.throttle import Pace
 from propylon.errors import FeedSilent, SetupError, StoreUnavailable
 from propylon.ports import Opened
-from propylon.stores.redis import RedisStore, layout
+from propylon.stores.redis import RedisStore, database, layout
 from propylon.testing import NOW, a_session, an_opening
 from propylon.testing.rules import ending
 
@@ -211,6 +212,46 @@ async def test_a_failover_by_sentinels_loses_nothing_that_was_acknowledged(own_s
         async with opened(own_sentinels.url) as other:
             await load.check(other)
         await recovered(store.catch_up)
+
+
+class Watched:
+    """All that clients send to a server from now on, each with the port it came from."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self.sent: list[tuple[str, str]] = []
+
+    async def __aenter__(self) -> Self:
+        began = threading.Event()
+        self._watching = asyncio.create_task(asyncio.to_thread(self._watch, began))
+        await asyncio.to_thread(began.wait)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.admin.echo("enough")
+        await self._watching
+
+    def _watch(self, began: threading.Event) -> None:
+        with self._server.admin.monitor() as monitor:
+            began.set()
+            while (told := monitor.next_command())["command"] != "ECHO enough":
+                if told["client_type"] != "lua":
+                    self.sent.append((told["client_port"], told["command"]))
+
+
+async def test_a_write_is_confirmed_by_the_server_that_has_it(sentinels: Sentinels) -> None:
+    """Over the connection it came by: a master that took over in between would confirm what the old one has lost."""
+    async with opened(sentinels.url) as store:
+        await store.open_session(an_opening(a_session()), NOW)  # now the script is known
+        async with Watched(sentinels.master()) as watched:
+            sessions = [a_session(f"user-{number}") for number in range(8)]
+            await asyncio.gather(*(store.open_session(an_opening(session), NOW) for session in sessions))
+    written = [at for at, (_, words) in enumerate(watched.sent) if words.startswith(f"EVALSHA {database.SWAP.digest}")]
+    assert len(written) == 8
+    for at in written:
+        port = watched.sent[at][0]
+        after = [words for from_, words in watched.sent[at + 1 :] if from_ == port]
+        assert [words.split()[0] for words in after[:2]] == ["SET", "WAIT"]
 
 
 def _until(holds: Callable[[], bool]) -> None:

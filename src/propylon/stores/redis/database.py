@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from redis.asyncio.cluster import PipelineCommand
 from redis.asyncio.sentinel import MasterNotFoundError
-from redis.exceptions import AuthenticationError, NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import AskError, AuthenticationError, MovedError, NoScriptError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as NoConnectionError
 from redis.exceptions import TimeoutError as NoAnswerError
 
@@ -23,6 +23,8 @@ from propylon.stores.redis.layout import BEAT, EVERYTHING, shard_of
 from propylon.stores.redis.place import MAX_UNDER_WAY, Client, Place, connect
 
 T = TypeVar("T")
+
+Send = Callable[..., Awaitable[Any]]
 
 # A command is given up after this time, whatever the servers do; who has to wait for the one before, after two. The
 # driver gives up a connection a little earlier, and then looks for the master anew.
@@ -72,7 +74,6 @@ class Database:
         self._place = place
         self._client: Client | None = None
         self._found = Coalescer(self.values)
-        self._confirmed = Coalescer(self._confirm)
         self._turns = asyncio.Semaphore(MAX_UNDER_WAY)
 
     async def open(self) -> None:
@@ -92,9 +93,8 @@ class Database:
 
     async def ping(self) -> None:
         """Prove that the store can be written to."""
-        await self.command("SET", BEAT[0], b"1")
-        if self._place.replicas:
-            await self._confirm_one(0)
+        beat = ("SET", BEAT[0], b"1")
+        await (self._confirmed(0, beat) if self._place.replicas else self.command(*beat))
 
     async def find(self, key: bytes) -> bytes | None:
         """Return a value; all that are asked for in one turn of the loop are one question."""
@@ -107,12 +107,21 @@ class Database:
 
     async def run(self, script: Script, keys: Sequence[bytes], *values: Any) -> Any:
         """Run a script, which the server is given where it does not know it (any more)."""
+        return await self._run(self.command, script, keys, values)
+
+    async def run_safely(self, shard: int, script: Script, keys: Sequence[bytes], *values: Any) -> Any:
+        """Run a script; return once what it has done, and all before it in its shard, cannot be lost with a master."""
+        if not self._place.replicas:
+            return await self.run(script, keys, *values)
+        return await self._run(lambda *words: self._confirmed(shard, words), script, keys, values)
+
+    async def _run(self, send: Send, script: Script, keys: Sequence[bytes], values: Sequence[Any]) -> Any:
         try:
-            return await self.command("EVALSHA", script.digest, len(keys), *keys, *values)
+            return await send("EVALSHA", script.digest, len(keys), *keys, *values)
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-        return await self.command("EVAL", script.text, len(keys), *keys, *values)
+        return await send("EVAL", script.text, len(keys), *keys, *values)
 
     async def wait_for(self, feed: bytes, after: str, wait_ms: int) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
         """Return what comes after an entry of a feed, waiting for it. It has a connection for itself meanwhile."""
@@ -144,38 +153,37 @@ class Database:
         )
         return {key: value for some in found for key, value in some.items()}
 
-    async def _safe(self, shard: int) -> None:
-        """Return once as many replicas as it takes have everything that was written until now.
+    async def _confirmed(self, shard: int, words: Sequence[Any]) -> Any:
+        """Send one command and return its answer once as many replicas as it takes have everything up to it.
 
         An acknowledged write then survives the loss of its master; and a master that was cut off, while another took
-        over, acknowledges nothing.
+        over, acknowledges nothing. All goes over one connection: asked over another, a new master would confirm what
+        the old one took to its grave.
         """
-        if self._place.replicas:
-            await self._confirmed.find(shard)
-
-    async def _confirm(self, shards: Sequence[int]) -> Mapping[int, bool]:
-        await asyncio.gather(*(self._confirm_one(shard) for shard in shards))
-        return {}
-
-    async def _confirm_one(self, shard: int) -> None:
-        # Replication keeps the order, so whoever has this write has all before it, whichever connection they came by.
+        # Something must be written: what replicas have said before is no sign that they are still there.
         beat = ("SET", BEAT[shard], b"1")
         wait = ("WAIT", self._place.replicas, CONFIRM_WITHIN_MS)
         async with self._at_server() as commands:
             if self._place.kind == "cluster":
-                node = commands.get_node_from_key(BEAT[shard])
-                both = [PipelineCommand(number, *words) for number, words in enumerate((beat, wait))]
-                await node.execute_pipeline(both)
-                answers = [command.result for command in both]
+                answer, *proof = await self._at_master_of(commands, shard, (words, beat, wait))
+                if isinstance(answer, MovedError | AskError):  # it was not done: the client follows
+                    answer = await commands.execute_command(*words)
+                    proof = await self._at_master_of(commands, shard, (beat, wait))
             else:
-                pipeline = commands.pipeline(transaction=False)
-                answers = await pipeline.execute_command(*beat).execute_command(*wait).execute()
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-        have_it: Any = answers[1]
-        if have_it < self._place.replicas:
-            raise StoreUnavailable("store_unavailable", replicas=have_it)
+                answer, *proof = await _together(commands, (words, beat, wait))
+        for told in (answer, *proof):
+            if isinstance(told, Exception):
+                raise StoreUnavailable from told
+        if proof[-1] < self._place.replicas:
+            raise StoreUnavailable("store_unavailable", replicas=proof[-1])
+        return answer
+
+    async def _at_master_of(self, commands: Any, shard: int, several: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send commands to a shard's master, as far as is known which one that is."""
+        await commands.initialize()
+        sent = [PipelineCommand(number, *words) for number, words in enumerate(several)]
+        await commands.get_node_from_key(BEAT[shard]).execute_pipeline(sent)
+        return [command.result for command in sent]
 
     async def _by_node(self, shards: Mapping[int, list[bytes]]) -> dict[Any, list[list[bytes]]]:
         """Return the questions for each master, as far as is known who has what."""
@@ -223,6 +231,14 @@ class Database:
         # The driver sends with asyncio.wait_for, which before Python 3.12 may lose the cancellation of its caller.
         if task is not None and task.cancelling() > given_up:
             raise asyncio.CancelledError
+
+
+async def _together(commands: Any, several: Sequence[Sequence[Any]]) -> list[Any]:
+    pipeline = commands.pipeline(transaction=False)
+    for words in several:
+        pipeline.execute_command(*words)
+    answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    return answers
 
 
 def _pairs(keys: Sequence[bytes], values: Sequence[bytes | None]) -> dict[bytes, bytes]:

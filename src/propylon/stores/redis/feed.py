@@ -187,10 +187,9 @@ class Feed(Database):
             keys.append(change.key)
             values += [change.expected, change.value, change.ttl_s * 1000]
         entries = [msgspec.msgpack.encode(tuple(entry)) for entry in told]
-        answer = await self.run(SWAP, keys, str(since), AT_ONCE, KEEP_MS, len(entries), *entries, *values)
+        answer = await self.run_safely(shard, SWAP, keys, str(since), AT_ONCE, KEEP_MS, len(entries), *entries, *values)
         if answer is None:
             raise Overtaken
-        await self._safe(shard)
         if told:
             last, news = answer
             if not self._hear(stream, since, last, news, asked_at):
@@ -203,9 +202,9 @@ class Feed(Database):
     async def _catch_up_with(self, stream: Stream) -> None:
         while True:
             since, known, asked_at = stream.mark, stream.epoch, time.monotonic()
-            epoch, last, news = await self.run(HEAR, stream.keys, str(since), AT_ONCE, secrets.token_bytes(EPOCH_BYTES))
+            values = (str(since), AT_ONCE, secrets.token_bytes(EPOCH_BYTES))
             # A master that was cut off while another took over still answers, but has no replica to confirm it.
-            await self._safe(stream.number)
+            epoch, last, news = await self.run_safely(stream.number, HEAR, stream.keys, *values)
             if self._is_of(stream, epoch, known) and self._hear(stream, since, last, news, asked_at):
                 return
 
@@ -280,6 +279,8 @@ class Feed(Database):
                 if not pause_s:  # once, not with every attempt
                     cause = error.__cause__ or error
                     logger.warning("the feed cannot be followed: %s", str(cause) or type(cause).__name__)
+                with suppress(StoreUnavailable):
+                    await self.command("EXISTS", stream.keys[1])  # in a cluster the client then looks who is master now
             except Exception:
                 logger.exception("following the feed failed")
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s + 0.05)
