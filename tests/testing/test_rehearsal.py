@@ -148,6 +148,13 @@ def test_the_sign_in_of_the_app_asks_for_the_password(app: FastAPI, propylon_use
     propylon_users.events.assert_recorded("authn_login_fail", user=user, reason="credentials_wrong", times=1)
 
 
+def test_what_the_app_alone_has_to_tell_is_recorded(app: FastAPI, propylon_events: SecurityEvents) -> None:
+    """From the first event on, when nobody was signed in by the test before."""
+    with TestClient(app, base_url=LOCAL) as client:
+        client.post("/auth/v1/sessions", json={"email": "nobody@example.org", "password": "not it, not at all"})
+    assert propylon_events.assert_recorded("authn_login_fail", times=1).facts["user"] is None
+
+
 def test_the_session_limit_of_the_app_evicts(tmp_path: Path) -> None:
     """The third sign-in ends the first, and the log says for whom."""
     propylon = Propylon(session_limit=2)
