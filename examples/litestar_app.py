@@ -4,22 +4,22 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 
 from propylon import Principal, Propylon
-from propylon.adapters.litestar import Auth, require, require_fresh
+from propylon.adapters.litestar import Auth, SignedIn, Visitor, require, require_fresh
 
 @get("/me")
-async def me(who: Principal) -> dict[str, str]:
+async def me(who: SignedIn) -> dict[str, str]:
     return {"user": who.user_id, "session": who.session_id, "credential": who.credential}
 
 @get("/maybe")
-async def maybe(visitor: Principal | None) -> dict[str, str | None]:
+async def maybe(visitor: Visitor) -> dict[str, str | None]:
     return {"user": visitor.user_id if visitor else None}
 
 @get("/cart")
-async def cart(who: Principal) -> dict[str, int]:
+async def cart(who: SignedIn) -> dict[str, int]:
     return {"n": (await who.data()).value.get("n", 0)}
 
 @post("/cart")
-async def add_to_cart(who: Principal) -> dict[str, int]:
+async def add_to_cart(who: SignedIn) -> dict[str, int]:
     return (await who.update_data(lambda data: {**data, "n": data.get("n", 0) + 1})).value
 
 @post("/leave", status_code=204)

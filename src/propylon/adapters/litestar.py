@@ -4,7 +4,7 @@ Example:
     ::
 
         @get("/me")
-        async def me(who: Principal) -> dict[str, str]: ...
+        async def me(who: SignedIn) -> dict[str, str]: ...
 
 
         @get("/admin", guards=[require(roles="admin")])
@@ -27,11 +27,12 @@ from litestar import HttpMethod, Litestar, Request, Response, handlers
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import WebSocketException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import SkipValidation
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp
@@ -49,6 +50,13 @@ Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 Names: TypeAlias = str | tuple[str, ...] | list[str] | frozenset[str]
 
 WHO, VISITOR = "who", "visitor"
+
+SignedIn: TypeAlias = NamedDependency[SkipValidation[Principal]]
+"""A parameter ``who: SignedIn`` is who is calling; nobody else gets in. Litestar injects by name: it is ``who``."""
+
+Visitor: TypeAlias = NamedDependency[SkipValidation[Principal | None]]
+"""A parameter ``visitor: Visitor`` is who is calling, or None; a bad credential is refused."""
+
 _OPEN = "exclude_from_auth"  # Litestar's own word for it
 _METHODS = tuple(HttpMethod)
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
@@ -58,9 +66,9 @@ _REFUSALS = {401: "Not signed in", 403: "Not allowed", 503: "Nobody can say at t
 class Auth(InitPlugin, ReceiveRoutePlugin):
     """A plugin that guards an app by a ``Propylon`` in this process, or by a ``Verifier`` of one elsewhere.
 
-    It provides two dependencies: ``who: Principal`` is who is calling, and nobody else gets in; ``visitor:
-    Principal | None`` is that or nobody. Guards of ``require`` fill ``connection.user`` with the principal and
-    ``connection.auth`` with the kind of its credential. A route that asks for none of these pays nothing.
+    It provides two dependencies, ``who: SignedIn`` and ``visitor: Visitor``. These, and guards of ``require``, fill
+    ``connection.user`` with the principal and ``connection.auth`` with the kind of its credential. A route that
+    asks for none of these pays nothing.
 
     People who open a page without being signed in are led to Propylon's sign-in and back. By a ``Verifier`` nobody
     is: it knows tokens alone, and whoever came back would still have none.
@@ -95,8 +103,6 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         app_config.exception_handlers = {PropylonError: self._refuse, **app_config.exception_handlers}
         for name, provide in ((WHO, _who), (VISITOR, _visitor)):
             app_config.dependencies.setdefault(name, Provide(provide))
-        # Names in the signatures of handlers, which Litestar resolves when the app is made.
-        app_config.signature_namespace.setdefault("Principal", Principal)
         if self._mount:
             app_config.route_handlers.append(self._mounted())
         if app_config.openapi_config is not None:
@@ -214,6 +220,7 @@ async def _who(request: Connection) -> Principal:
 
 async def _visitor(request: Connection) -> Principal | None:
     principal: Principal | None = await _asked(request, lambda asking: asking.principal_or_none())
+    _know(request, principal)
     return principal
 
 
@@ -230,8 +237,8 @@ def _scope(connection: Connection) -> dict[str, Any]:
     return cast("dict[str, Any]", connection.scope)
 
 
-def _know(connection: Connection, principal: Principal) -> None:
-    connection.scope["user"], connection.scope["auth"] = principal, principal.credential
+def _know(connection: Connection, principal: Principal | None) -> None:
+    connection.scope["user"], connection.scope["auth"] = principal, principal.credential if principal else None
 
 
 def _asks(handler: HTTPRouteHandler) -> tuple[Demand, bool] | None:
