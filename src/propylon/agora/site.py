@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from propylon import Propylon
+from propylon.agora import naive
 from propylon.agora.stage.sites import OPEN_TO_ALL
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -55,6 +56,8 @@ def application() -> ASGIApp:
         Route("/lazy", _open),  # guarded like all of the app, and asks nobody
         Route("/me/full", _me_in_full),
         Route("/add", _add, methods=["POST"]),
+        Route("/naive", naive.sign_in, methods=["POST"]),
+        Route("/naive", naive.count),
         Mount("/", propylon),
     ]
     return propylon.protect(Starlette(routes=routes, lifespan=propylon.lifespan))

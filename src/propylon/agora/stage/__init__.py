@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -85,6 +86,11 @@ class Stage:
     def fire(self, shot: Shot) -> Answered:
         """Send requests from a process of its own, and return what came back."""
         return fire(shot)
+
+    def fire_together(self, shots: Sequence[Shot]) -> list[Answered]:
+        """Send several shots at the same time."""
+        with ThreadPoolExecutor(len(shots)) as senders:
+            return list(senders.map(fire, shots))
 
     def _new_folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(dir=self.folder))

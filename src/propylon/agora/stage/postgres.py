@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from propylon.agora.stage.processes import Broke, Missing, free_port, program, running, wait_for
+from propylon.agora.stage.processes import Missing, done, free_port, program, running, wait_for
 
 # What it acknowledged may be lost with the machine: it lives as long as an experiment. Both sides have it alike.
 _SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=100", "shared_buffers=64MB")
@@ -31,9 +31,10 @@ class PostgresServer:
         initdb, postgres = program("initdb", "postgresql"), program("postgres", "postgresql")
         self._become_somebody()
         data, log = self._folder / "data", self._folder / "postgres.log"
-        self._run(initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
-        words = [word for setting in _SETTINGS for word in ("-c", setting)]
-        command = [postgres, "-D", str(data), "-p", str(self.port), "-k", str(self._folder), *words]
+        words = ("-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
+        done([initdb, "-D", str(data), *words], self._folder, **self._as)
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        command = [postgres, "-D", str(data), "-p", str(self.port), "-k", str(self._folder), *settings]
         try:
             process = self._stack.enter_context(running(command, log, cwd=self._folder, **self._as))
             wait_for(lambda: self._try("pg_isready", "-q"), process, log)
@@ -49,10 +50,9 @@ class PostgresServer:
     def new_database(self) -> str:
         """Make an empty database, bring it up to date, and return its URL."""
         name = f"agora_{next(self._names)}"
-        self._run(program("createdb", "postgresql"), *self._where(), "-U", "postgres", name)
+        done([program("createdb", "postgresql"), *self._where(), "-U", "postgres", name], self._folder)
         url = f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
-        migrate = [sys.executable, "-m", "propylon", "migrate", "--store", url]
-        subprocess.run(migrate, check=True, capture_output=True, cwd=self._folder)  # noqa: S603 - our own words
+        done([sys.executable, "-m", "propylon", "migrate", "--store", url], self._folder)
         return url
 
     def _become_somebody(self) -> None:
@@ -71,8 +71,3 @@ class PostgresServer:
     def _try(self, name: str, *words: str) -> bool:
         command = [program(name, "postgresql"), *self._where(), *words]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603 - our words
-
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(command, check=False, capture_output=True, cwd=self._folder, **self._as)  # noqa: S603
-        if done.returncode != 0:
-            raise Broke(f"{Path(command[0]).name}: {done.stderr.decode(errors='replace')[-500:].strip()}")

@@ -61,6 +61,16 @@ def running(command: Sequence[str], log: Path, **options: Any) -> Iterator[subpr
         stop(process)
 
 
+def done(command: Sequence[str], folder: Path, **options: Any) -> bytes:
+    """Run a program to its end and return what it printed; raises ``Broke`` with the last of what it complained."""
+    finished: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own words
+        command, check=False, capture_output=True, cwd=folder, timeout=60, **options
+    )
+    if finished.returncode != 0:
+        raise Broke(f"{Path(command[0]).name}: {finished.stderr.decode(errors='replace')[-500:].strip()}")
+    return finished.stdout
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a program: asked first, and after a while no longer asked."""
     for number in (signal.SIGTERM, signal.SIGKILL):

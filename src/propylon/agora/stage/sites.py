@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import httpx
 
+from propylon.agora import naive
 from propylon.agora.stage import processes
 
 OPEN_TO_ALL = "PROPYLON_AGORA_OPEN"
@@ -40,12 +42,19 @@ class Site:
         url: where this machine reaches it, ``http://localhost:port``.
         pid: of the process that watches over its workers.
         log: what it has said.
+        environ: in which it runs, its settings among it.
     """
 
     url: str
     port: int
     pid: int
     log: Path
+    environ: Mapping[str, str]
+
+    def command(self, *words: str) -> Any:
+        """Run ``propylon`` on this server's settings and return what it prints as JSON."""
+        command = [sys.executable, "-m", "propylon", *words, "--json"]
+        return json.loads(processes.done(command, self.log.parent, env=dict(self.environ)))
 
     def sign_up(self, email: str) -> None:
         """Make an account."""
@@ -89,14 +98,14 @@ def serving(
         **settings,
     }
     environ |= {f"PROPYLON_{name.upper()}": value for name, value in chosen.items()}
-    environ |= {OPEN_TO_ALL: "yes"} if open_to_all else {}
+    environ |= {naive.FILE: str(folder / "naive.db"), **({OPEN_TO_ALL: "yes"} if open_to_all else {})}
     granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
     quiet = ["--no-access-log", "--log-level", "error", "--workers", str(workers), "--port", str(port)]
     command = [*granian, *quiet, "propylon.agora.site:application"]
     with processes.running(command, log, env=environ, cwd=folder) as process:
         url = f"http://localhost:{port}"
         processes.wait_for(lambda: _is_ready(url), process, log)
-        yield Site(url, port, process.pid, log)
+        yield Site(url, port, process.pid, log, environ)
 
 
 def _is_ready(url: str) -> bool:
