@@ -15,6 +15,7 @@ from propylon.cli.agora import agora
 from propylon.cli.command import Group, NoSuchCommand
 from propylon.cli.doctor import doctor
 from propylon.cli.explain import explain
+from propylon.cli.importing import import_accounts
 from propylon.cli.keys import keys
 from propylon.cli.migrate import migrate
 from propylon.cli.mode import mode
@@ -47,7 +48,7 @@ def propylon(ctx: click.Context, *, version: bool, help_all: bool) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (serve, user, sessions, verifiers, keys, mode, migrate, doctor, explain, agora):
+for _command in (serve, user, sessions, verifiers, keys, mode, import_accounts, migrate, doctor, explain, agora):
     propylon.add_command(_command)
 
 
