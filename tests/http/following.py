@@ -1,4 +1,4 @@
-"""Reading ``GET /v1/feed`` of a service in this process, event by event."""
+"""Reading the streams of a service in this process, event by event."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ class Event(NamedTuple):
 
 
 class Following:
-    """One reader. ``slowly`` makes it take nothing until it is let."""
+    """One reader of the revocation feed, or of another ``path``. It takes nothing while ``taking`` is not set."""
 
-    def __init__(self, propylon: Propylon, secret: str, last_event_id: str = "") -> None:
-        headers = [(b"host", b"localhost:8000"), (b"authorization", f"Bearer {secret}".encode())]
-        if last_event_id:
-            headers.append((b"last-event-id", last_event_id.encode()))
+    def __init__(
+        self, propylon: Propylon, secret: str, last_event_id: str = "", *, path: str = "/v1/feed", **more: str
+    ) -> None:
+        named = {"host": "localhost:8000", "authorization": f"Bearer {secret}" if secret else "", **more}
+        named["last-event-id"] = last_event_id
+        headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items() if value]
         self._scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-            "path": "/v1/feed", "raw_path": b"/v1/feed", "root_path": "", "query_string": b"", "headers": headers,
+            "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"", "headers": headers,
             "client": ("203.0.113.9", 40_000), "server": ("127.0.0.1", 8000),
         }  # fmt: skip
         self._propylon = propylon

@@ -16,7 +16,7 @@ from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, bearer, e
 from propylon import Propylon
 from propylon.http.operations import OPERATIONS, Operation
 from propylon.http.problems import STATUS
-from propylon.web.assets import ASSETS
+from propylon.web.assets import ASSETS, CLIENT
 
 JWKS = "/.well-known/jwks.json"
 PUBLIC_MEMBERS = {
@@ -88,6 +88,7 @@ async def test_openapi_lists_every_route_of_the_contract_and_no_other(document: 
         "POST /v1/session/tokens",
         "POST /v1/session/cookie",
         "GET /v1/session/data",
+        "GET /v1/session/events",
         "PUT /v1/session/data",
         "PUT /v1/user/password",
         "POST /v1/session/confirm",
@@ -154,7 +155,8 @@ async def test_an_operation_answers_as_documented(
 ) -> None:
     """Its success has a status, media type, headers and members that the document names."""
     client = connect(in_memory)
-    answer = await (followed(in_memory, client) if operation.name == "feed.follow" else succeed(client, operation))
+    follow = {"feed.follow": followed, "events.follow": told}.get(operation.name)
+    answer = await (follow(in_memory, client) if follow is not None else succeed(client, operation))
     described = document["paths"][operation.path][operation.method.lower()]["responses"][str(answer.status_code)]
     assert answer.headers.get("content-type", "").partition(";")[0] == (_media(operation) or "")
     for name in described.get("headers", {}):
@@ -171,6 +173,16 @@ async def followed(propylon: Propylon, client: httpx.AsyncClient) -> httpx.Respo
     following = asyncio.create_task(client.get("/v1/feed", headers=bearer(secret)))
     await asyncio.sleep(0.1)
     await verifiers.remove("shop")
+    return await following
+
+
+async def told(propylon: Propylon, client: httpx.AsyncClient) -> httpx.Response:
+    """Follow one's own session until it ends, likewise."""
+    headers = held(await enter(client, "bearer"))
+    following = asyncio.create_task(client.get("/v1/session/events", headers=headers))
+    while not len(propylon.runtime.session_streams):
+        await asyncio.sleep(0.01)
+    await client.delete("/v1/session", headers=headers)
     return await following
 
 
@@ -256,10 +268,39 @@ async def test_a_static_file_may_be_kept_for_ever_under_its_digest(
         assert answer.headers["cache-control"] == "public, max-age=300"
 
 
+async def test_the_browser_client_is_a_module_that_may_be_kept(in_memory: Propylon, connect: Connect) -> None:
+    """For ever under its digest, five minutes without; whoever has it already is sent nothing."""
+    client = connect(in_memory)
+    versioned = await client.get("/propylon.js", params={"v": CLIENT.digest})
+    assert (versioned.content, versioned.headers["content-type"]) == (CLIENT.body, "text/javascript; charset=utf-8")
+    assert versioned.headers["cache-control"] == "public, max-age=31536000, immutable"
+    for params in ({}, {"v": "another"}):
+        plain = await client.get("/propylon.js", params=params)
+        assert (plain.content, plain.headers["cache-control"]) == (CLIENT.body, "public, max-age=300")
+    etag = plain.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        again = await client.get("/propylon.js", headers={"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert (await client.get("/propylon.js", headers={"if-none-match": '"x"'})).status_code == 200
+
+
+async def test_pages_of_configured_origins_import_the_browser_client(
+    make_propylon: MakePropylon, connect: Connect
+) -> None:
+    """They and no others: a module of another origin is read by CORS, and by what isolated pages ask for."""
+    client = connect(await make_propylon(store="memory", origins=("http://localhost:3000",)))
+    ours = await client.get("/propylon.js", headers={"origin": "http://localhost:3000"})
+    assert ours.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert ours.headers["cross-origin-resource-policy"] == "cross-origin"
+    strange = await client.get("/propylon.js", headers={"origin": "http://localhost:4000"})
+    assert "access-control-allow-origin" not in strange.headers
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/static/nothing.js",
+        "/static/propylon.js",
         "/static/",
         "/static",
         "/static/../app.py",
