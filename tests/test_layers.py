@@ -21,7 +21,13 @@ NO_STORE = "http never sees a store"
 LIGHT = "a verifier is light"
 LIGHT_CLIENT = "a client is light"
 ONLY_ASGI = "only http and app know ASGI"
-CONTRACTS = (LAYERS, PURE, NO_STORE, LIGHT, LIGHT_CLIENT, ONLY_ASGI)
+STRANGERS = "adapters are strangers to each other"
+PUBLIC = "an adapter stands on what is public"
+STARLETTE = "the adapters of Starlette and FastAPI know no other"
+LITESTAR = "the adapter of Litestar knows no other"
+WSGI = "the adapters of WSGI frameworks know no ASGI"
+ADAPTERS = (STRANGERS, PUBLIC, STARLETTE, LITESTAR, WSGI)
+CONTRACTS = (LAYERS, PURE, NO_STORE, LIGHT, LIGHT_CLIENT, ONLY_ASGI, *ADAPTERS)
 
 # What http reaches through others counts as seen by it, so two of these break two contracts.
 FAULTS = [
@@ -48,6 +54,12 @@ FAULTS = [
     ("flows/renew.py", "import starlette.requests", {ONLY_ASGI}),
     ("web/pages.py", "from starlette.responses import Response", {ONLY_ASGI}),
     ("stores/memory.py", "import granian", {ONLY_ASGI}),
+    ("app.py", "import propylon.adapters.starlette", {LAYERS, STRANGERS}),
+    ("adapters/starlette.py", "import propylon.adapters.fastapi", {STRANGERS}),
+    ("adapters/fastapi.py", "import propylon.flows.gate", {PUBLIC}),
+    ("adapters/fastapi.py", "import litestar", {STARLETTE}),
+    ("adapters/litestar.py", "from starlette.requests import Request", {LITESTAR}),
+    ("adapters/flask.py", "from starlette.requests import Request", {WSGI}),
 ]
 
 

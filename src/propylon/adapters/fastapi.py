@@ -26,7 +26,7 @@ from starlette.responses import Response
 
 from propylon import Demand, Principal
 from propylon.adapters import starlette
-from propylon.adapters.starlette import Names
+from propylon.core.demand import Names
 from propylon.problems import MEDIA_TYPE, Problem
 from propylon.verifier import Verifier
 

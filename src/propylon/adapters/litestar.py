@@ -38,6 +38,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp
 
 from propylon import Demand, Principal, PropylonError, SetupError
+from propylon.core.demand import Names
 from propylon.problems import MEDIA_TYPE, Problem
 from propylon.verifier import Verifier
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:  # who only verifies has no server installed
     Source: TypeAlias = Propylon | Verifier
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-Names: TypeAlias = str | tuple[str, ...] | list[str] | frozenset[str]
 
 WHO, VISITOR = "who", "visitor"
 

@@ -27,6 +27,7 @@ from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.websockets import WebSocket
 
 from propylon import Demand, Principal, PropylonError, SetupError
+from propylon.core.demand import Names
 from propylon.verifier import Verifier
 
 if TYPE_CHECKING:  # who only verifies has no server installed
@@ -35,7 +36,6 @@ if TYPE_CHECKING:  # who only verifies has no server installed
     Source: TypeAlias = Propylon | Verifier
 
 P = ParamSpec("P")
-Names: TypeAlias = str | tuple[str, ...] | list[str] | frozenset[str]
 
 
 class Auth:
