@@ -83,6 +83,11 @@ class Network(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return how many requests of a kind have left."""
         return self.sent.count(kind)
 
+    def forget(self) -> None:
+        """Count anew."""
+        for kept in (self.sent, self.seen, self.bodies):
+            kept.clear()
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carry a request of a plain client."""
         assert isinstance(request.stream, httpx.SyncByteStream)
@@ -148,7 +153,7 @@ class Stage:
         self.email = f"mina{number}@example.com"
         with self.client() as client:
             self.user_id = sign_up(client, self.email)
-        self.network.sent.clear()
+        self.network.forget()
 
     def auth(self, **settings: Any) -> PropylonAuth:
         """Return an auth for the account of the stage."""
@@ -203,7 +208,7 @@ def entered(stage: Stage, place: Place, **settings: Any) -> PropylonAuth:
     """Return an auth without a password, that goes on with what another one has kept."""
     with stage.client(stage.auth(place=place)) as client:
         client.get("/v1/session")
-    stage.network.sent.clear()
+    stage.network.forget()
     return stage.auth(place=place, password=None, **settings)
 
 

@@ -170,6 +170,8 @@ def test_a_place_that_cannot_be_written_ends_no_session(
             stage.advance(LIFE_S)
             assert ask(stage, auth).json()["session"]["id"] == session
     assert "could not be kept" in caplog.text
+    shown = [body for kind, body in zip(stage.network.sent, stage.network.bodies, strict=True) if kind == RENEW]
+    assert len(set(shown)) == len(shown) == 3
     stage.advance(LIFE_S)
     assert ask(stage, auth).json()["session"]["id"] == session
     assert ask(stage, stage.auth(place=place, password=None)).json()["session"]["id"] == session
@@ -234,7 +236,7 @@ def test_tokens_of_another_issuer_are_sent_to_nobody(stage: Stage) -> None:
     kept = place.load()
     assert kept is not None
     place.save(kept.replace(ISSUER, "https://id.example"))
-    stage.network.sent.clear()
+    stage.network.forget()
     with pytest.raises(SetupError, match=r"https://id\.example"):
         ask(stage, stage.auth(place=place))
     assert stage.network.sent == []
@@ -267,7 +269,7 @@ def test_a_file_that_others_may_use_is_refused(stage: Stage, tmp_path: Path, mod
     place = FilePlace(tmp_path / "tokens")
     ask(stage, stage.auth(place=place))
     (tmp_path / "tokens").chmod(mode)
-    stage.network.sent.clear()
+    stage.network.forget()
     with pytest.raises(SetupError, match="Others than its owner"):
         ask(stage, stage.auth(place=place))
     assert stage.network.sent == []

@@ -173,7 +173,7 @@ def test_what_is_kept_of_somebody_else_is_not_used(stage: Stage) -> None:
     theirs = place.load()
     with stage.client() as client:
         sign_up(client, f"other-{stage.email}")
-    stage.network.sent.clear()
+    stage.network.forget()
     auth = stage.auth(email=f"other-{stage.email}", place=place)
     for _ in range(2):
         assert refusal(stage, auth).code == "other_user"
@@ -206,6 +206,7 @@ def test_signing_out_ends_the_session_and_nothing_signs_in_again(stage: Stage) -
     with stage.client() as client:
         answer = client.get("/v1/session", headers={"authorization": token})
     assert answer.json()["code"] == "session_revoked"
+    stage.advance(3_600)
     assert [refusal(stage, auth).code for _ in range(2)] == ["credential_missing"] * 2
     assert stage.network.count(SIGN_IN) == 1
     auth.sign_in()

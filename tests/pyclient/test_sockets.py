@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.documents import ROOT, programs
 from tests.http.driving import EMAIL, PASSWORD
 from tests.http.serving import Served, ServedSettings
 from tests.pyclient.stage import secret_of
@@ -22,7 +24,6 @@ from tests.pyclient.stage import secret_of
 from propylon import CredentialRefused, Unavailable
 from propylon.client import FilePlace, MemoryPlace, PropylonAuth
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS, TIMES = 3, 40
 WITHIN_S = 120
 
@@ -210,3 +211,24 @@ def test_the_logs_of_the_network_hold_no_secret(server: Served, caplog: pytest.L
     assert "httpcore" in caplog.text
     assert len(secrets) == 3
     assert [secret for secret in secrets if secret in caplog.text] == []
+
+
+def test_the_guide_to_the_client_runs_as_it_stands(server: Served, tmp_path: Path) -> None:
+    """Both programs of docs/python-client.md: the password once, the next run without it, and signed out at the end."""
+    for name, text in programs(ROOT / "docs/python-client.md").items():
+        (tmp_path / name).write_text(text)
+    environ = {**os.environ, "HOME": str(tmp_path), "ISSUER": server.url, "EMAIL": EMAIL, "PASSWORD": PASSWORD}
+
+    def run(*arguments: str, said: str = "") -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environ, input=said, capture_output=True, text=True,
+            timeout=WITHIN_S, check=False, start_new_session=True,  # no terminal, so that getpass reads what is said
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    assert run("cli.py", said="something else\n")[0] == 1
+    assert run("cli.py", said=f"{PASSWORD}\n") == (0, f"{EMAIL}\n")
+    assert run("cli.py") == (0, f"{EMAIL}\n")
+    assert run("cli.py", "logout") == (0, "")
+    assert run("cli.py")[0] == 1
+    assert run("service.py") == (0, "[200]\n")

@@ -44,7 +44,7 @@ def long_ago(stage: Stage, auth: PropylonAuth) -> None:
     """Sign in, and let more time pass than the route allows."""
     ask(stage, auth)
     stage.advance(RECENT_S + 1)
-    stage.network.sent.clear()
+    stage.network.forget()
 
 
 def test_it_confirms_with_the_password_and_repeats_the_request(stage: Stage) -> None:
