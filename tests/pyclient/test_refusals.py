@@ -213,6 +213,22 @@ def test_signing_out_ends_the_session_and_nothing_signs_in_again(stage: Stage) -
     assert ask(stage, auth).status_code == 200
 
 
+def test_signing_out_over_somebody_elses_tokens_leaves_them_alone(stage: Stage) -> None:
+    """They are not this program's to end; it is signed out all the same, also when theirs are gone."""
+    place = MemoryPlace()
+    with stage.client() as client:
+        sign_up(client, f"other-{stage.email}")
+    auth, theirs = stage.auth(place=place), stage.auth(email=f"other-{stage.email}", place=place)
+    ask(stage, auth)
+    theirs.sign_in()
+    with pytest.raises(Conflict, match="other_user"):
+        auth.sign_out()
+    assert ask(stage, theirs).status_code == 200
+    theirs.sign_out()
+    stage.advance(3_600)
+    assert refusal(stage, auth).code == "credential_missing"
+
+
 async def test_the_same_is_there_for_tasks(stage: Stage) -> None:
     """``sign_in_async``, ``confirm_async``, ``sign_out_async``."""
     auth = stage.auth()

@@ -136,9 +136,9 @@ class Keeper:
         Raises:
             Unavailable: the issuer could not be told, and the session lives on there.
         """
+        self._signed_out = True
         with self._locked():
             self._look()
-            self._signed_out = True
             held = self._held
             try:
                 if held is not None:
