@@ -28,7 +28,7 @@ Settings in ``PROPYLON``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache, cached_property, wraps
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -47,6 +47,7 @@ from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
 from propylon import Demand, Principal, PropylonError
+from propylon.adapters.django_user import SignedIn, Visitor
 from propylon.blocking import Asking, Blocking, asked_of, served_of
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
@@ -65,10 +66,10 @@ V = TypeVar("V", bound=Callable[..., Any])
 class Auth:
     """What the settings say. ``auth()`` returns the one of this process."""
 
-    def __init__(self, source: Source, *, mount: bool = True, user: Callable[[Principal], Any] | None = None) -> None:
+    def __init__(self, source: Source, *, mount: bool = True) -> None:
         self.blocking = Blocking(source)
         self.pages = self.blocking.pages(mount=mount)
-        self.user_of = user
+        self.user_of: Callable[[Principal], Any] | None = lambda principal: SignedIn(principal, self.blocking)
 
     @cached_property
     def mount(self) -> Mount:
@@ -86,13 +87,16 @@ class Auth:
 def auth() -> Auth:
     """Return what the settings say, which is made when it is first needed."""
     given: dict[str, Any] = getattr(settings, "PROPYLON", {})
-    user = given.get("USER", SignedIn)
     source = given.get("SOURCE")
     if source is None:
         from propylon import Propylon  # noqa: PLC0415 - who only verifies has no server installed
 
         source = Propylon.from_env()
-    return Auth(source, mount=given.get("MOUNT", True), user=import_string(user) if isinstance(user, str) else user)
+    made = Auth(source, mount=given.get("MOUNT", True))
+    if "USER" in given:
+        user_of = given["USER"]
+        made.user_of = import_string(user_of) if isinstance(user_of, str) else user_of
+    return made
 
 
 class PropylonMiddleware:
@@ -109,6 +113,7 @@ class PropylonMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        auth()  # made before there are threads; what is wrong with the settings stops the start
 
     def __call__(self, request: HttpRequest) -> Any:
         """Pass the request on."""
@@ -183,12 +188,12 @@ def sign_out(request: HttpRequest, response: HttpResponse | None = None) -> Http
         Forbidden: a cookie came with a request of another site.
         PropylonError: ``not_at_hand``: a ``Verifier`` ends nothing; the client asks the Propylon elsewhere.
     """
-    return _with_headers(response or HttpResponse(status=204), asking(request).sign_out())
+    return _with_headers(response or _bare(204), asking(request).sign_out())
 
 
 async def sign_out_async(request: HttpRequest, response: HttpResponse | None = None) -> HttpResponse:
     """Do as ``sign_out`` does, in a view that awaits."""
-    return _with_headers(response or HttpResponse(status=204), await asking(request).sign_out_async())
+    return _with_headers(response or _bare(204), await asking(request).sign_out_async())
 
 
 def require(
@@ -233,117 +238,13 @@ def require_fresh(seconds: int) -> Callable[[V], V]:
     return require(fresh_s=seconds)
 
 
-class SignedIn:
-    """``request.user`` of somebody: what Django's own users answer, out of the ``principal``.
-
-    Name and address are looked up when they are asked for. A ``Verifier`` knows neither, and they are empty.
-
-    Attributes:
-        principal: who is calling.
-    """
-
-    is_authenticated = is_active = True
-    is_anonymous = is_staff = is_superuser = False
-
-    def __init__(self, principal: Principal) -> None:
-        self.principal = principal
-        self.pk = self.id = self.username = principal.user_id
-
-    def __str__(self) -> str:
-        """Show the id."""
-        return self.username
-
-    def __eq__(self, other: object) -> bool:
-        """Be the same as whoever has the same id."""
-        return isinstance(other, SignedIn) and other.pk == self.pk
-
-    def __hash__(self) -> int:
-        return hash(self.pk)
-
-    @property
-    def email(self) -> str:
-        """The address."""
-        return self._account.email if self._account is not None else ""
-
-    def get_username(self) -> str:
-        """Return the id: an address may change, and a name is nobody's alone."""
-        return self.username
-
-    def get_full_name(self) -> str:
-        """Return the name."""
-        return self._account.name if self._account is not None else ""
-
-    get_short_name = get_full_name
-
-    @property
-    def groups(self) -> Roles:
-        """The roles, as far as ``user.groups`` is used for them."""
-        return Roles(self.principal.roles)
-
-    def get_all_permissions(self, obj: Any = None) -> set[str]:
-        """Return what the roles grant; nothing is granted for single objects."""
-        return set(self.principal.permissions) if obj is None else set()
-
-    def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Return whether the roles grant a permission."""
-        return perm in self.get_all_permissions(obj)
-
-    def has_perms(self, perm_list: Iterable[str], obj: Any = None) -> bool:
-        """Return whether the roles grant all of these."""
-        return all(self.has_perm(perm, obj) for perm in perm_list)
-
-    def has_module_perms(self, app_label: str) -> bool:
-        """Return whether the roles grant anything of an app: ``posts.write`` is one of ``posts``."""
-        return any(perm.partition(".")[0] == app_label for perm in self.principal.permissions)
-
-    @cached_property
-    def _account(self) -> User | None:
-        blocking = auth().blocking
-        return None if isinstance(blocking.source, Verifier) else blocking.user(self.principal)
-
-
-class Roles:
-    """``user.groups.filter(name="editor").exists()``, and no more of a query than that."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the names."""
-        return iter(sorted(self._names))
-
-    def filter(self, *, name: str) -> Roles:
-        """Return the one of this name, or none."""
-        return Roles(self._names & {name})
-
-    def exists(self) -> bool:
-        """Return whether there is any."""
-        return bool(self._names)
-
-
-class Visitor:
-    """``request.user`` of nobody, where ``django.contrib.auth`` and its ``AnonymousUser`` are not installed."""
-
-    is_authenticated = is_active = is_staff = is_superuser = False
-    is_anonymous = True
-    pk = id = None
-    username = ""
-    groups = Roles(frozenset())
-
-    def has_perm(self, perm: str, obj: Any = None) -> bool:  # noqa: ARG002 - Django's
-        """Return False."""
-        return False
-
-    has_perms = has_module_perms = has_perm
-
-
 @csrf_exempt
 def serve(request: HttpRequest, rest: str) -> HttpResponse:
     """Serve Propylon's pages and API, which see to forged requests themselves. For ``include``, see above."""
     root = request.path.removesuffix(rest).rstrip("/")
     scope = {**served_of(request.META, path=request.path, root=root), "scheme": request.scheme}
     served = auth().mount.serve(scope, request)
-    return _with_headers(HttpResponse(served.body, status=served.status), served.headers)
+    return _with_headers(_bare(served.status, served.body), served.headers)
 
 
 urlpatterns = [re_path(r"^(?P<rest>.*)$", serve)]
@@ -365,7 +266,7 @@ async def _user_async(request: HttpRequest) -> Any:
 
 def _made(principal: Principal | None) -> Any:
     make = auth().user_of
-    return make(principal) if principal is not None and make is not None else _anonymous()
+    return make(principal) if principal is not None and make is not None else anonymous()
 
 
 def _nobody(refusal: PropylonError) -> Any:
@@ -376,10 +277,11 @@ def _nobody(refusal: PropylonError) -> Any:
     """
     if status_of(refusal) != 401:
         raise refusal
-    return _anonymous()
+    return anonymous()
 
 
-def _anonymous() -> Any:
+def anonymous() -> Any:
+    """Return nobody, as Django knows nobody."""
     if apps.is_installed("django.contrib.auth"):
         from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415 - where it is installed
 
@@ -392,6 +294,12 @@ def _nobody_elses(request: HttpRequest, response: HttpResponseBase) -> HttpRespo
     if asking(request).asked:
         patch_vary_headers(response, ("Cookie", "Authorization"))
         response.headers.setdefault("Cache-Control", "private")
+    return response
+
+
+def _bare(status: int, body: bytes = b"") -> HttpResponse:
+    response = HttpResponse(body, status=status)
+    del response.headers["Content-Type"]  # it would say HTML
     return response
 
 

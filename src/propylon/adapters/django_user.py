@@ -1,0 +1,116 @@
+"""``request.user`` in Django: what its own users answer, by what Propylon knows of a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from propylon import Principal
+from propylon.blocking import Blocking
+from propylon.core.principal import User
+from propylon.verifier import Verifier
+
+
+class SignedIn:
+    """``request.user`` of somebody: what Django's own users answer, out of the ``principal``.
+
+    Name and address are looked up when they are asked for. A ``Verifier`` knows neither, and they are empty.
+
+    Attributes:
+        principal: who is calling.
+    """
+
+    is_authenticated = is_active = True
+    is_anonymous = is_staff = is_superuser = False
+
+    def __init__(self, principal: Principal, blocking: Blocking) -> None:
+        self.principal, self._blocking = principal, blocking
+        self.pk = self.id = self.username = principal.user_id
+
+    def __str__(self) -> str:
+        """Show the id."""
+        return self.username
+
+    def __eq__(self, other: object) -> bool:
+        """Be the same as whoever has the same id."""
+        return isinstance(other, SignedIn) and other.pk == self.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
+
+    @property
+    def email(self) -> str:
+        """The address."""
+        return self._account.email if self._account is not None else ""
+
+    def get_username(self) -> str:
+        """Return the id: an address may change, and a name is nobody's alone."""
+        return self.username
+
+    def get_full_name(self) -> str:
+        """Return the name."""
+        return self._account.name if self._account is not None else ""
+
+    get_short_name = get_full_name
+
+    @property
+    def groups(self) -> Roles:
+        """The roles, as far as ``user.groups`` is used for them."""
+        return Roles(self.principal.roles)
+
+    def get_all_permissions(self, obj: Any = None) -> set[str]:
+        """Return what the roles grant; nothing is granted for single objects."""
+        return set(self.principal.permissions) if obj is None else set()
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Return whether the roles grant a permission."""
+        return perm in self.get_all_permissions(obj)
+
+    def has_perms(self, perm_list: Iterable[str], obj: Any = None) -> bool:
+        """Return whether the roles grant all of these."""
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Return whether the roles grant anything of an app: ``posts.write`` is one of ``posts``."""
+        return any(perm.partition(".")[0] == app_label for perm in self.principal.permissions)
+
+    @cached_property
+    def _account(self) -> User | None:
+        at_hand = not isinstance(self._blocking.source, Verifier)
+        return self._blocking.user(self.principal) if at_hand else None
+
+
+class Roles:
+    """``user.groups.filter(name="editor").exists()``, and no more of a query than that."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(sorted(self._names))
+
+    def filter(self, *, name: str) -> Roles:
+        """Return the one of this name, or none."""
+        return Roles(self._names & {name})
+
+    def exists(self) -> bool:
+        """Return whether there is any."""
+        return bool(self._names)
+
+
+class Visitor:
+    """``request.user`` of nobody, where ``django.contrib.auth`` and its ``AnonymousUser`` are not installed."""
+
+    is_authenticated = is_active = is_staff = is_superuser = False
+    is_anonymous = True
+    pk = id = None
+    username = ""
+    groups = Roles(frozenset())
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:  # noqa: ARG002 - Django's
+        """Return False."""
+        return False
+
+    has_perms = has_module_perms = has_perm
