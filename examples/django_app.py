@@ -9,7 +9,8 @@ from django.views.decorators.http import require_POST
 from propylon import Propylon
 from propylon.adapters.django import data, require, require_fresh, sign_out, update_data, user, visitor
 
-settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=["propylon.adapters.django.PropylonMiddleware"],
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+                   MIDDLEWARE=["propylon.adapters.django.PropylonMiddleware"],
                    PROPYLON={"SOURCE": Propylon.from_env()})  # or Verifier(issuer=..., ...) of a Propylon elsewhere
 
 def me(request: HttpRequest) -> HttpResponse:
@@ -32,8 +33,8 @@ def leave(request: HttpRequest) -> HttpResponse:
 def welcome(request: HttpRequest) -> HttpResponse:
     return HttpResponse("You may.")
 
-urlpatterns = [path("auth/", include("propylon.adapters.django")), path("", welcome), path("me", me), path("maybe", maybe),
-               path("admin", require(roles="admin")(welcome)), path("write", require(permissions="posts.write")(welcome)),
-               path("orders", require(scopes="orders")(welcome)), path("soon", require(left_s=60)(welcome)),
-               path("pay", require_fresh(300)(welcome)), path("cart", cart), path("leave", leave)]
+urlpatterns = [path("auth/", include("propylon.adapters.django")), path("", welcome), path("me", me),
+               path("maybe", maybe), path("cart", cart), path("leave", leave), path("pay", require_fresh(300)(welcome)),
+               path("admin", require(roles="admin")(welcome)), path("orders", require(scopes="orders")(welcome)),
+               path("write", require(permissions="posts.write")(welcome)), path("soon", require(left_s=60)(welcome))]
 app = get_wsgi_application()

@@ -15,7 +15,6 @@ app = get_wsgi_application()  # in a project of one file, before the framework i
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-
 from propylon.adapters.django import data, sign_out, update_data, user, visitor
 from propylon.adapters.drf import HasPermission, HasRole, HasScope, IsFresh, IsSignedIn, require
 
