@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from propylon.agora.experiment import Experiment
-from propylon.agora.experiments import crypto, expiry, load, multilogin
+from propylon.agora.experiments import crypto, expiry, load, multilogin, traffic
 
-ALL: tuple[Experiment, ...] = (load.EXPERIMENT, crypto.EXPERIMENT, expiry.EXPERIMENT, multilogin.EXPERIMENT)
+ALL: tuple[Experiment, ...] = (
+    load.EXPERIMENT,
+    crypto.EXPERIMENT,
+    traffic.EXPERIMENT,
+    expiry.EXPERIMENT,
+    multilogin.EXPERIMENT,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,12 @@ class Site:
     def sign_up(self, email: str) -> None:
         """Make an account."""
         httpx.post(f"{self.url}/v1/users", json={"email": email, "password": PASSWORD}).raise_for_status()
+
+    def add_user(self, email: str, roles: Sequence[str]) -> None:
+        """Make an account with roles, as an administrator does."""
+        words = [word for role in roles for word in ("--role", role)]
+        command = [sys.executable, "-m", "propylon", "user", "add", email, *words, "--password-stdin"]
+        processes.done(command, self.log.parent, env=dict(self.environ), input=PASSWORD.encode())
 
     def sign_in(self, email: str, mode: Mode = "cookie") -> Account:
         """Sign in, and return what a client then presents."""
