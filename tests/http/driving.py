@@ -56,8 +56,10 @@ async def bare(
     }
     sent: list[dict[str, Any]] = []
 
+    received = iter(({"type": "http.request", "body": body, "more_body": False},))
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(received, {"type": "http.disconnect"})
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
