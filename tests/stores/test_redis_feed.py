@@ -169,6 +169,21 @@ async def test_a_store_taken_back_to_an_older_state_makes_everyone_forget(
     assert heard(other) == [*FORGET, first]
 
 
+async def test_a_connection_that_is_closed_under_a_command_is_a_store_that_is_away(
+    open_store: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the driver of a cluster makes of it is no mistake of the caller's."""
+    store = await open_store()
+
+    async def closed(*_: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'writelines'")
+
+    assert store._client is not None
+    monkeypatch.setattr(store._client.commands, "execute_command", closed)
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+
+
 async def test_old_entries_are_removed_when_new_ones_come(
     open_store: Opening, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,9 @@ def _replicas(server: Server) -> Finding | None:
     place: dict[str, object] = {"place": server.place}
     if not redis.confirmed_by:
         return Finding("replicas", "fail", "unconfirmed", place)
+    if redis.replicas is not None and redis.replicas > redis.confirmed_by:
+        facts = {**place, "replicas": redis.replicas, "confirmed_by": redis.confirmed_by}
+        return Finding("replicas", "warn", "some", facts)
     if redis.min_replicas is None:
         return Finding("replicas", "warn", "hidden", place)
     if redis.min_replicas == 0:

@@ -29,11 +29,13 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: whether it is alone or a part of something.
         confirmed_by: how many replicas must have a write before Propylon acknowledges it.
+        replicas: how many follow it now.
         appendonly: not 0 where writes are logged.
     """
 
     kind: Literal["single", "sentinel", "cluster"] = "single"
     confirmed_by: int = 0
+    replicas: int | None = 0
     max_memory: int | None = 0
     policy: str | None = "noeviction"
     appendonly: int | None = 1

@@ -42,6 +42,10 @@ SCAN_AT_ONCE = 500
 
 OUT_OF_TIME = TimeoutError | NoAnswerError
 
+# The driver of a cluster closes all connections when one fails, and takes those on which something is under way for
+# open: that is an AttributeError of its own.
+DRIVER_FAILS = (RedisError, RedisClusterException, OSError, TimeoutError, AttributeError)
+
 
 class Script(NamedTuple):
     """A program that runs inside the server, as one step."""
@@ -226,7 +230,7 @@ class Database:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S), self._turns if turn else nullcontext():
                 yield commands
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+        except DRIVER_FAILS as error:
             raise StoreUnavailable from error
         # The driver sends with asyncio.wait_for, which before Python 3.12 may lose the cancellation of its caller.
         if task is not None and task.cancelling() > given_up:

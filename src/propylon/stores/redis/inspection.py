@@ -73,6 +73,7 @@ class Look(Database):
             redis=RedisSettings(
                 kind=self._place.kind,
                 confirmed_by=self._place.replicas,
+                replicas=_number(info.get("connected_slaves")),
                 max_memory=_number(info.get("maxmemory")),
                 policy=info.get("maxmemory_policy"),
                 appendonly=_number(info.get("aof_enabled")),
