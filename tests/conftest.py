@@ -13,6 +13,7 @@ from tests.http.serving import Served, ServedSettings
 from tests.servers.postgres import PostgresServer
 
 from propylon import Propylon
+from propylon.outside import hashing
 from propylon.testing import FakeClock
 
 
@@ -23,8 +24,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def make_propylon(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakePropylon]:
+async def make_propylon(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakePropylon]:
     """A factory of open services; all of one test share a key file and, with ``store="sqlite"``, a database."""
+    # Their passwords are cheap, and other tests keep the processors busy: an idle one would be waited for in vain.
+    monkeypatch.setattr(hashing, "_wait_for_idle_processor", lambda: None)
     opened: list[Propylon] = []
 
     async def make(*, store: str = "sqlite", **settings: Any) -> Propylon:

@@ -43,10 +43,12 @@ def run_program(directory: Path, *arguments: str, given: str = "", **variables: 
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-# What a shell does for a job: the terminal is the one whose Control-C reaches the program.
+# What a shell does for a job: the terminal is the one whose Control-C reaches the program, and it is not ignored, as
+# it is where the tests run in the background.
 AT_A_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
 from propylon.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 sys.exit(main())
 """
