@@ -27,6 +27,7 @@ VOCABULARY: dict[str, frozenset[str]] = {
     "user_created": frozenset({"user"}),
     "user_disabled": frozenset({"user"}),
     "user_enabled": frozenset({"user"}),
+    "users_imported": frozenset({"count"}),
     "verifier_added": frozenset({"verifier"}),
     "verifier_removed": frozenset({"verifier"}),
 }
