@@ -23,13 +23,7 @@ def make_blocking(tmp_path: Path) -> Iterator[MakeBlocking]:
     made: list[Blocking] = []
 
     def make(*, within_s: float = 30.0, **settings: Any) -> Blocking:
-        given = {
-            "store": f"sqlite:///{tmp_path / 'propylon.db'}",
-            "key_file": str(tmp_path / "propylon.key"),
-            "password_profile": "unsafe_cheapest",
-            **settings,
-        }
-        made.append(Blocking(Propylon(**given), within_s=within_s))
+        made.append(bridged(tmp_path, within_s=within_s, **settings))
         return made[-1]
 
     yield make
@@ -40,9 +34,7 @@ def make_blocking(tmp_path: Path) -> Iterator[MakeBlocking]:
 @pytest.fixture
 def blocking(make_blocking: MakeBlocking) -> Blocking:
     """One bridge, on which ``EMAIL`` has an account."""
-    blocking = make_blocking()
-    blocking.run(inside(blocking).runtime.accounts.add(NewAccount(email=EMAIL, password=PASSWORD)))
-    return blocking
+    return with_an_account(make_blocking())
 
 
 @pytest.fixture
@@ -50,6 +42,23 @@ def client(blocking: Blocking) -> Iterator[httpx.Client]:
     """A client of what the bridge serves."""
     with connected(blocking) as client:
         yield client
+
+
+def bridged(directory: Path, *, within_s: float = 30.0, **settings: Any) -> Blocking:
+    """Return a bridge whose store and key are in a directory."""
+    given = {
+        "store": f"sqlite:///{directory / 'propylon.db'}",
+        "key_file": str(directory / "propylon.key"),
+        "password_profile": "unsafe_cheapest",
+        **settings,
+    }
+    return Blocking(Propylon(**given), within_s=within_s)
+
+
+def with_an_account(blocking: Blocking) -> Blocking:
+    """Make the account of ``EMAIL``."""
+    blocking.run(inside(blocking).runtime.accounts.add(NewAccount(email=EMAIL, password=PASSWORD)))
+    return blocking
 
 
 def inside(blocking: Blocking) -> Propylon:

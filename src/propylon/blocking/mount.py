@@ -113,7 +113,7 @@ def _read(scope: Scope, body: Readable) -> bytes:
         if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
             raise ClientError("request_malformed")  # WSGI promises no end of it
         return b""
-    length = int(declared) if declared.isdigit() else -1
+    length = int(declared[:12]) if declared.isdigit() else -1
     if not 0 <= length <= MAX_BODY_BYTES:
         code = "body_too_large" if length > 0 else "request_malformed"
         raise ClientError(code, max_bytes=MAX_BODY_BYTES)
