@@ -19,7 +19,7 @@ from propylon.core.email import checked
 from propylon.core.import_record import Line, Record
 from propylon.core.password import NO_PASSWORD, imported
 from propylon.core.principal import User
-from propylon.errors import RuleRefused, Unusable
+from propylon.errors import RuleRefused, SetupError, Unavailable, Unusable
 from propylon.flows.account import checked_name, checked_roles
 from propylon.flows.randomness import Randomness
 from propylon.ports import Clock, SecurityLog, Store
@@ -64,12 +64,18 @@ class Import:
         self._lines_of: dict[bytes, int] = {}
 
     async def __call__(self, batches: AsyncIterator[Sequence[Line]], seen: Callable[[Tally], None]) -> Tally:
-        """Take over what the source yields, batch by batch; ``seen`` is told after each."""
+        """Take over what the source yields, batch by batch; ``seen`` is told after each.
+
+        Raises:
+            SetupError: the source cannot be read, or the store stopped answering; what was imported stays.
+        """
         tally = Tally()
         try:
             async for batch in batches:
                 await self._take(batch, tally)
                 seen(tally)
+        except Unavailable:
+            raise SetupError("import_stopped", imported=tally.imported) from None
         finally:
             if tally.imported and not self._dry_run:
                 self._log.record("users_imported", count=tally.imported)

@@ -20,7 +20,8 @@ from propylon.errors import SetupError, Unusable
 
 #: h11's limit for a line of headers; the longest account is a tenth of it.
 MAX_LINE_BYTES: Final = 16 * 1024
-BATCH: Final = 500
+#: What SQLite commits together.
+BATCH: Final = 128
 
 FIELDS: Final = Record.__struct_fields__
 _DELIMITERS = ",;\t"
@@ -44,7 +45,7 @@ class FileSource:
         self.done = 0
 
     async def batches(self) -> AsyncIterator[Sequence[Line]]:
-        """Yield the lines, some hundreds at a time; blank ones are nothing.
+        """Yield the lines, a hundred or so at a time; blank ones are nothing.
 
         Raises:
             SetupError: the file cannot be read, or its first line says that it is none of ours.

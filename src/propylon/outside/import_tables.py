@@ -17,7 +17,7 @@ from propylon.core.import_record import Line, Record
 from propylon.errors import SetupError, Unusable
 from propylon.outside.foreign_tables import Row, Tables, tables_of
 
-PAGE: Final = 500
+PAGE: Final = 128
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class TableSource:
         self.done = 0
 
     async def batches(self) -> AsyncIterator[Sequence[Line]]:
-        """Yield the rows, some hundreds at a time.
+        """Yield the rows, a hundred or so at a time.
 
         Raises:
             SetupError: the database cannot be read, or has no such tables.
