@@ -153,6 +153,22 @@ async def test_a_store_that_lost_its_memory_makes_everyone_forget(
     assert other.history() == store.history() != before
 
 
+async def test_who_writes_into_a_feed_that_was_lost_notices_at_once(
+    open_store: Opening, redis_server: RedisServer
+) -> None:
+    """Though nothing but its own writes ever tells it: a process that is busy asks for no sign of life."""
+    store = await open_store()
+    await end_one(store)
+    store.news()
+    await deafen(store)
+    before = store.history()
+    redis_server.admin.flushall()
+    ended = await end_one(store)
+    assert store.history() != before
+    told = heard(store)
+    assert (told[: len(FORGET)], told[-1]) == (FORGET, ended)
+
+
 async def test_a_store_taken_back_to_an_older_state_makes_everyone_forget(
     open_store: Opening, redis_server: RedisServer
 ) -> None:

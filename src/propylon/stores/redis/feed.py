@@ -238,7 +238,8 @@ class Feed(Database):
         if _mark(last) < since:
             self._forget(stream)  # restored from a copy, or taken over by a replica that had not received all
             return False
-        self._append(stream, since, news)
+        if not self._append(stream, since, news):
+            return False
         if len(news) == AT_ONCE and stream.mark < _mark(last):
             return False
         if stream.mark < _mark(last):  # the newest entries were removed unread
@@ -247,17 +248,20 @@ class Feed(Database):
         stream.heard_at = max(stream.heard_at, asked_at)
         return True
 
-    def _append(self, stream: Stream, since: Mark, news: Sequence[Sequence[object]]) -> None:
-        before = since
+    def _append(self, stream: Stream, since: Mark, news: Sequence[Sequence[object]]) -> bool:
+        """Take in entries; return False where some before them are missing, and the history may be another one."""
+        before, gapless = since, True
         for id_, fields in news:
             mark = _mark(id_)
             if mark > stream.mark:
                 if before.number + 1 != mark.number and before != START:  # what lies between was removed unread
                     self._unread += missed(self._position(stream, mark) - 1)
+                    gapless = False
                 self._unread.append(self._entry(stream, mark, fields))
                 self._lags.note(mark.ms)
                 stream.mark = mark
             before = mark
+        return gapless
 
     def _entry(self, stream: Stream, mark: Mark, fields: object) -> FeedEntry:
         packed = fields[b"e"] if isinstance(fields, dict) else fields[1]  # type: ignore[index]  # a list of two
@@ -295,8 +299,8 @@ class Feed(Database):
             await self._catch_up_with(stream)
         since = stream.mark
         news = await self.wait_for(stream.keys[0], str(since), WAIT_MS)
-        if news and since <= stream.mark:
-            self._append(stream, since, news)
+        if news and since <= stream.mark and not self._append(stream, since, news):
+            await self._catch_up_with(stream)
 
 
 def _mark(id_: object) -> Mark:
