@@ -101,6 +101,16 @@ def test_the_guide_to_apps_runs_as_it_stands(tmp_path: Path) -> None:
     assert output.strip() == "credential_missing"
 
 
+def test_the_guide_to_importing_runs_as_it_stands(tmp_path: Path) -> None:
+    """The commands of docs/import.md say what the comments promise, in either language's document."""
+    (commands,) = [block.text for block in blocks(ROOT / "docs/import.md", "sh")]
+    assert commands == blocks(ROOT / "docs/import.ko.md", "sh")[0].text
+    output, _ = run_shell(commands, tmp_path, PROPYLON_PASSWORD_PROFILE="unsafe_cheapest", LC_ALL="C.UTF-8")
+    dry, first, second = [line for line in output.splitlines() if "Refused: 0." in line]
+    assert "Would be imported: 2." in dry
+    assert all(said in line for line, said in zip((first, second), re.findall(r"# (.*: 2\.)", commands), strict=True))
+
+
 def test_the_guide_to_verifying_runs_as_it_stands(serve: Callable[..., Served], tmp_path: Path) -> None:
     """Both programs of docs/verifier.md, with the secret of its command: accepted, ended, refused."""
     served = serve()
