@@ -44,10 +44,8 @@ const now = () => ({ at: Date.now(), since: performance.now() })
 // A wall clock may be set, a steady one may stand still while the laptop sleeps: whichever says more counts.
 /** @param {{ at: number, since: number, life: number }} held seconds */
 const left_s = ({ at, since, life }) => life - Math.max(Date.now() - at, performance.now() - since) / 1000
-/** @param {any} timer Node need not wait for it */
-const unref = (timer) => (timer.unref?.(), timer)
 /** @param {number} ms */
-const sleep = (ms) => new Promise((done) => unref(setTimeout(done, ms)))
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 /** @param {any} error whether Propylon itself has said no, and not something in between */
 const isRefusal = (error) => error.status === 401 && error.code !== "answer_unreadable"
 /** @param {any} who @returns {any} */
@@ -116,8 +114,8 @@ export class Propylon extends EventTarget {
     this.#origins.delete("null") // the origin of every file and sandbox
     this.#name = `propylon ${this.#url}`
     try {
-      this.#channel = unref(new BroadcastChannel(this.#name))
-      this.#channel?.addEventListener("message", ({ data }) => this.#hear(data))
+      this.#channel = new BroadcastChannel(this.#name)
+      this.#channel.addEventListener("message", ({ data }) => this.#hear(data))
     } catch {} // blocked: this tab is on its own
   }
 
@@ -437,7 +435,7 @@ export class Propylon extends EventTarget {
     clearTimeout(this.#timer)
     this.#used = false
     const renew = () => this.#used && this.#held === held && this.#renew(held).catch(() => {})
-    if (held.token) this.#timer = unref(setTimeout(renew, (left_s(held) - held.early) * 1000))
+    if (held.token) this.#timer = setTimeout(renew, (left_s(held) - held.early) * 1000)
   }
 
   // Other tabs
@@ -543,7 +541,7 @@ export class Propylon extends EventTarget {
     let silence
     const alive = () => {
       clearTimeout(silence)
-      silence = unref(setTimeout(abort, SILENCE_MS))
+      silence = setTimeout(abort, SILENCE_MS)
     }
     signal.addEventListener("abort", abort)
     alive()
