@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import msgspec
@@ -44,6 +45,15 @@ async def _add(request: Request) -> Response:
     return Response(msgspec.json.encode(data.value), media_type="application/json")
 
 
+async def _add_naively(request: Request) -> Response:
+    """Add one as one writes it first: read, add, and write whatever is there by now."""
+    principal = await request.scope["propylon"].principal()
+    seen = (await principal.data()).value
+    await asyncio.sleep(0)  # as any app that does something in between
+    data = await principal.update_data(lambda _: {**seen, "n": seen.get("n", 0) + 1})
+    return Response(msgspec.json.encode(data.value), media_type="application/json")
+
+
 def application() -> ASGIApp:
     """Return the app, guarded, with Propylon's own routes beside its own.
 
@@ -56,6 +66,7 @@ def application() -> ASGIApp:
         Route("/lazy", _open),  # guarded like all of the app, and asks nobody
         Route("/me/full", _me_in_full),
         Route("/add", _add, methods=["POST"]),
+        Route("/add/naive", _add_naively, methods=["POST"]),
         Route("/naive", naive.sign_in, methods=["POST"]),
         Route("/naive", naive.count),
         Mount("/", propylon),

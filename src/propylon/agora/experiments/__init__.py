@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from propylon.agora.experiment import Experiment
-from propylon.agora.experiments import crypto, expiry, load, multilogin, traffic
+from propylon.agora.experiments import async_, crypto, expiry, load, multilogin, payload, traffic
 
 ALL: tuple[Experiment, ...] = (
     load.EXPERIMENT,
     crypto.EXPERIMENT,
+    payload.EXPERIMENT,
     traffic.EXPERIMENT,
     expiry.EXPERIMENT,
     multilogin.EXPERIMENT,
+    async_.EXPERIMENT,
 )
