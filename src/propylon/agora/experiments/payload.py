@@ -31,8 +31,7 @@ def measure(study: Study) -> None:
             account = {"email": EMAIL, "password": PASSWORD, "name": NAME}
             httpx.post(f"{site.url}/v1/users", json=account).raise_for_status()
             signed_in = site.sign_in(EMAIL, "bearer")
-            while httpx.get(f"{site.url}/me", headers=signed_in.headers).status_code != httpx.codes.UNAUTHORIZED:
-                time.sleep(0.1)
+            _wait_until_refused(f"{site.url}/me", signed_in.headers)
             found[OURS] = _read(signed_in.body["access_token"])
         return _counted(found[OURS])
 
@@ -59,6 +58,14 @@ def measure(study: Study) -> None:
         study.once(name, labels[name], action)
         study.note(name, claims={claim: str(value) for claim, value in found.get(name, {}).items()})
         study.progress((number + 1) / 3)
+
+
+def _wait_until_refused(url: str, headers: dict[str, str]) -> None:
+    deadline = time.monotonic() + 10 * LIFE_S
+    while httpx.get(url, headers=headers).status_code != httpx.codes.UNAUTHORIZED:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the token did not expire")
+        time.sleep(0.1)
 
 
 def _read(token: str) -> dict[str, Any]:
