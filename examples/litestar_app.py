@@ -31,6 +31,7 @@ async def welcome() -> str:
 
 allowed = {"/admin": require(roles="admin"), "/write": require(permissions="posts.write"),
            "/orders": require(scopes="orders"), "/soon": require(left_s=60)}
+pay = post("/pay", guards=[require_fresh(300)])(welcome)
 auth = Auth(Propylon.from_env())  # Auth(Verifier(issuer=..., ...)) where Propylon runs elsewhere
-app = Litestar([me, maybe, cart, add_to_cart, leave, get("/")(welcome), post("/pay", guards=[require_fresh(300)])(welcome),
+app = Litestar([me, maybe, cart, add_to_cart, leave, get("/")(welcome), pay,
                 *(get(path, guards=[demand])(welcome) for path, demand in allowed.items())], plugins=[auth])

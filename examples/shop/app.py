@@ -11,23 +11,23 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, StrictInt
 
 from examples.shop import cart, catalogue, demo, refusals
 from examples.shop.orders import Order, Orders
 from examples.shop.page import Page
-from propylon import Principal, Propylon
+from propylon import Propylon
+from propylon.adapters.fastapi import Auth, SignedIn, user
 
 propylon = Propylon.from_env()
 orders = Orders(Path(os.environ.get("SHOP_DB", "shop.db")))
 
-app = FastAPI(title="The shop", lifespan=propylon.lifespan, docs_url=None, redoc_url=None)
-propylon.guard(app)
+app = FastAPI(title="The shop", docs_url=None, redoc_url=None)
+Auth(propylon).guard(app, mount=False)
 app.add_exception_handler(RequestValidationError, refusals.refuse)
 
-SignedIn = Annotated[Principal, Depends(propylon.user)]
 # Letters, digits and signs of ASCII: what a UUID is made of, and nothing that a log or a proxy could alter.
 IdempotencyKey = Annotated[str, Header(min_length=8, max_length=100, pattern=r"^[!-~]+$")]
 
@@ -44,7 +44,7 @@ async def me(request: Request) -> dict[str, str]:
 
     It asks by itself: FastAPI takes several times as long to resolve a dependency as Propylon takes to answer.
     """
-    who = await propylon.user(request)
+    who = await user(request)
     return {"user_id": who.user_id, "session_id": who.session_id}
 
 
