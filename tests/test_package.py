@@ -103,6 +103,31 @@ def test_what_decides_is_importable_where_no_server_is_installed(module: str) ->
     assert run(f"{WITHOUT_SERVER}\nimport {module}; print('here')") == "here"
 
 
+# Each adapter, what its framework itself brings of the server's packages, and how an app is guarded by it.
+ADAPTERS = [
+    ("starlette", {"starlette"}, "from starlette.applications import Starlette; Auth(verifier).guard(Starlette())"),
+    ("fastapi", {"starlette"}, "from fastapi import FastAPI; Auth(verifier).guard(FastAPI())"),
+    ("litestar", {"click", "rich"}, "from litestar import Litestar; Litestar(plugins=[Auth(verifier)])"),
+]
+
+
+@pytest.mark.parametrize(("adapter", "brings", "guard"), ADAPTERS, ids=[adapter for adapter, _, _ in ADAPTERS])
+def test_an_app_is_guarded_by_a_verifier_where_no_server_is_installed(
+    adapter: str, brings: set[str], guard: str
+) -> None:
+    """The framework and the light install are enough; Litestar's needs no Starlette."""
+    missing = tuple(name for name in SERVER if name not in brings | {"idna"})
+    code = f"""
+from propylon.adapters.{adapter} import Auth
+from propylon.verifier import Verifier
+
+verifier = Verifier(issuer="https://id.example", audience="https://api.example", secret="s")
+{guard}
+print("guarded")
+"""
+    assert run(WITHOUT_SERVER.replace(repr(SERVER), repr(missing)) + code) == "guarded"
+
+
 @pytest.mark.parametrize("missing", ["starlette", "argon2"])
 def test_a_missing_server_is_told_with_what_to_install(missing: str) -> None:
     """One sentence, which names the package and the extra."""
