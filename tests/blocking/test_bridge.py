@@ -340,9 +340,9 @@ def test_an_error_that_no_caller_can_be_told_about_is_logged(
     blocking: Blocking, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are told ``internal``; whoever runs the service is told what."""
-    answer = blocking.reply(SetupError("verifier_audience"), asked_of(environ()))
+    answer = blocking.reply(SetupError("verifier_audience"), asked_of(environ()).scope)
     assert (answer.status, b"internal" in answer.body) == (500, True)
     assert "audience" in caplog.text
     caplog.clear()
-    blocking.reply(CredentialRefused(), asked_of(environ()))
+    blocking.reply(CredentialRefused(), asked_of(environ()).scope)
     assert caplog.text == ""

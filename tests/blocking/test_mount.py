@@ -204,4 +204,4 @@ def test_a_verifier_has_nothing_to_mount() -> None:
 
 def test_a_question_about_a_path_given_as_text_keeps_it() -> None:
     """Frameworks that have decoded it say so, and it is not decoded again."""
-    assert asked_of({**environ(), "PATH_INFO": "/가"}, path="/가")["path"] == "/가"
+    assert asked_of({**environ(), "PATH_INFO": "/가"}, path="/가").scope["path"] == "/가"

@@ -14,6 +14,7 @@ from tests.blocking.conftest import MakeBlocking, environ, inside
 
 from propylon import CredentialRefused
 from propylon.blocking import Blocking, asked_of
+from propylon.blocking.environ import Asked
 from propylon.core.revocation import FeedEntry
 from propylon.ports import Opened
 from propylon.testing.records import a_session, a_user, an_opening
@@ -35,7 +36,7 @@ class Held(NamedTuple):
     """A session, and a request with its cookie."""
 
     id: str
-    scope: dict[str, Any]
+    asked: Asked
 
 
 def opened(blocking: Blocking, number: int = 1) -> list[Held]:
@@ -65,7 +66,7 @@ def end(blocking: Blocking, held: Held) -> None:
 def passes(blocking: Blocking, held: Held) -> bool:
     """Ask who is calling."""
     try:
-        return blocking.asking(held.scope).principal().session_id == held.id
+        return blocking.asking(held.asked).principal().session_id == held.id
     except CredentialRefused as refusal:
         assert refusal.code == "session_revoked"  # noqa: PT017 - or it was refused for something else
         return False
@@ -74,7 +75,7 @@ def passes(blocking: Blocking, held: Held) -> bool:
 def remembered(blocking: Blocking, held: Held) -> bool:
     """Return whether this thread may answer without asking the loop."""
     gate = inside(blocking).runtime.gate
-    credential = inside(blocking).runtime.transport.presented(held.scope)
+    credential = inside(blocking).runtime.transport.presented(held.asked.scope)
     return gate.recall_anywhere(credential) is not None
 
 
@@ -171,7 +172,7 @@ def test_all_counted_answers_are_counted(make_blocking: MakeBlocking) -> None:
     (held,) = opened(asked)
     warm(asked, held)
     gate = inside(asked).runtime.gate
-    before, credential = gate.recalled_elsewhere, inside(asked).runtime.transport.presented(held.scope)
+    before, credential = gate.recalled_elsewhere, inside(asked).runtime.transport.presented(held.asked.scope)
     with ThreadPoolExecutor(4) as threads:
         counts = threads.map(lambda _: sum(bool(gate.recall_anywhere(credential)) for _ in range(500)), range(4))
     assert gate.recalled_elsewhere - before == sum(counts)

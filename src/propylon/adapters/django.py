@@ -48,7 +48,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from propylon import Demand, Principal, PropylonError
 from propylon.adapters.django_user import SignedIn, Visitor
-from propylon.blocking import Asking, Blocking, asked_of, served_of
+from propylon.blocking import Asking, Blocking, asked_in, asked_of, served_of
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
 from propylon.problems import status_of
@@ -60,6 +60,8 @@ if TYPE_CHECKING:  # who only verifies has no server installed
 
     Source: TypeAlias = Propylon | Verifier
 
+_BY_CREDENTIAL = ("Cookie", "Authorization")
+
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -67,7 +69,7 @@ class Auth:
     """What the settings say. ``auth()`` returns the one of this process."""
 
     def __init__(self, source: Source, *, mount: bool = True) -> None:
-        self.blocking = Blocking(source)
+        self.blocking = _bridge(source)
         self.pages = self.blocking.pages(mount=mount)
         self.user_of: Callable[[Principal], Any] | None = lambda principal: SignedIn(principal, self.blocking)
 
@@ -97,6 +99,12 @@ def auth() -> Auth:
         user_of = given["USER"]
         made.user_of = import_string(user_of) if isinstance(user_of, str) else user_of
     return made
+
+
+@cache
+def _bridge(source: Source) -> Blocking:
+    """Return the one bridge of a source: settings may be read again (in tests), and it is open once."""
+    return Blocking(source)
 
 
 class PropylonMiddleware:
@@ -131,7 +139,10 @@ class PropylonMiddleware:
 
     def _ask(self, request: HttpRequest) -> None:
         ours: Any = request
-        ours.propylon = auth().blocking.asking(asked_of(request.META, path=request.path))
+        # Over ASGI, Django joins what came in several headers, cookies too: the server's own word is better.
+        scope = getattr(request, "scope", None)
+        asked = asked_of(request.META, path=request.path) if scope is None else asked_in(scope)
+        ours.propylon = auth().blocking.asking(asked)
         if auth().user_of is not None:
 
             async def auser() -> Any:
@@ -242,7 +253,8 @@ def require_fresh(seconds: int) -> Callable[[V], V]:
 def serve(request: HttpRequest, rest: str) -> HttpResponse:
     """Serve Propylon's pages and API, which see to forged requests themselves. For ``include``, see above."""
     root = request.path.removesuffix(rest).rstrip("/")
-    scope = {**served_of(request.META, path=request.path, root=root), "scheme": request.scheme}
+    told = getattr(request, "scope", None) or served_of(request.META)
+    scope = {**told, "path": request.path, "root_path": root, "scheme": request.scheme}
     served = auth().mount.serve(scope, request)
     return _with_headers(_bare(served.status, served.body), served.headers)
 
@@ -291,8 +303,11 @@ def anonymous() -> Any:
 
 def _nobody_elses(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer that depends on who is calling out of shared caches, Django's own too."""
-    if asking(request).asked:
-        patch_vary_headers(response, ("Cookie", "Authorization"))
+    if asking(request).was_asked:
+        if response.has_header("Vary"):
+            patch_vary_headers(response, _BY_CREDENTIAL)
+        else:
+            response.headers["Vary"] = ", ".join(_BY_CREDENTIAL)
         response.headers.setdefault("Cache-Control", "private")
     return response
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from flask import Flask, Response, current_app, request
@@ -127,9 +128,13 @@ def require(
     demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        awaits = iscoroutinefunction(view)
+
         @wraps(view)
         def guarded(*args: P.args, **named: P.kwargs) -> R:
             _asking().require(demand)
+            if not awaits:
+                return view(*args, **named)
             answer: R = current_app.ensure_sync(view)(*args, **named)
             return answer
 

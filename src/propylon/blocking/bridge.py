@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from propylon.blocking.environ import Scope
+from propylon.blocking.environ import Asked, Scope
 from propylon.blocking.sides import Elsewhere, Inside, Side
 from propylon.core.demand import Demand
 from propylon.core.principal import Principal, SessionData, User
@@ -78,9 +78,9 @@ class Blocking:
         """Close."""
         self.close()
 
-    def asking(self, scope: Scope) -> Asking:
+    def asking(self, asked: Asked) -> Asking:
         """Return the question "who is calling?" of one request, of which ``asked_of`` tells."""
-        return Asking(self, scope)
+        return Asking(self, asked)
 
     def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
         """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
@@ -173,16 +173,20 @@ class Asking:
     """The question of one request, for code that awaits and code that does not. Until it is asked it costs nothing.
 
     Attributes:
-        scope: the request.
-        asked: the answer to the request depends on who is calling, so it is nobody else's.
+        was_asked: the answer to the request depends on who is calling, so it is nobody else's.
     """
 
-    __slots__ = ("_blocking", "_principal", "asked", "scope")
+    __slots__ = ("_asked", "_blocking", "_principal", "was_asked")
 
-    def __init__(self, blocking: Blocking, scope: Scope) -> None:
-        self._blocking, self.scope = blocking, scope
+    def __init__(self, blocking: Blocking, asked: Asked) -> None:
+        self._blocking, self._asked = blocking, asked
         self._principal: Principal | None = None
-        self.asked = False
+        self.was_asked = False
+
+    @property
+    def scope(self) -> Scope:
+        """The request, for ``Blocking.reply``."""
+        return self._asked.scope
 
     def principal(self) -> Principal:
         """Return the principal.
@@ -193,8 +197,8 @@ class Asking:
             Unavailable: nobody can say at the moment.
         """
         if self._principal is None:
-            self.asked = True
-            self._principal = self._blocking.side().identify(self.scope)
+            self.was_asked = True
+            self._principal = self._blocking.side().identify(self._asked)
         return self._principal
 
     def principal_or_none(self) -> Principal | None:
@@ -224,8 +228,8 @@ class Asking:
     async def principal_async(self) -> Principal:
         """Do as ``principal`` does; where it would wait, the caller's event loop turns."""
         if self._principal is None:
-            self.asked = True
-            self._principal = await self._blocking.side().identify_async(self.scope)
+            self.was_asked = True
+            self._principal = await self._blocking.side().identify_async(self._asked)
         return self._principal
 
     async def principal_or_none_async(self) -> Principal | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from propylon.core.csrf import SAFE_METHODS
+
 Environ = Mapping[str, Any]
 Scope = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -24,6 +26,7 @@ _ASKED = {
     "HTTP_ACCEPT": b"accept",
     "HTTP_ACCEPT_LANGUAGE": b"accept-language",
 }
+_CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
 _BODY = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 
 # WSGI joins equal headers by a comma, which no token of ours can hold. Cookies are not taken apart like this: a comma
@@ -31,22 +34,56 @@ _BODY = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 _NEXT_TOKEN = re.compile(rb",[ \t]*(?=(?:bearer|dpop)\b)", re.IGNORECASE)
 
 
-def asked_of(environ: Environ, *, path: str | None = None) -> Scope:
-    """Return what a question about a request needs: who is calling, and how they are to be answered.
+class Asked:
+    """One request, as far as questions go. What nobody looks at is not made."""
+
+    __slots__ = ("_environ", "_path", "_scope")
+
+    def __init__(self, environ: Environ, path: str | None = None, scope: Scope | None = None) -> None:
+        self._environ, self._path, self._scope = environ, path, scope
+
+    @property
+    def scope(self) -> Scope:
+        """Who is calling, from where, and how they are to be answered."""
+        if self._scope is None:
+            environ = self._environ
+            headers = [(name, environ[key].encode("latin-1")) for key, name in _ASKED.items() if key in environ]
+            self._scope = _scope(environ, headers, self._path, "")
+        return self._scope
+
+    @property
+    def credentials(self) -> Scope:
+        """Who is calling, and whether that may act: all that is needed of most requests, in a tenth of the time."""
+        if self._scope is not None:
+            return self._scope
+        environ = self._environ
+        method = environ["REQUEST_METHOD"]
+        if method not in SAFE_METHODS:
+            return self.scope
+        headers = [(_ASKED[key], environ[key].encode("latin-1")) for key in _CREDENTIALS if key in environ]
+        return {"method": method, "headers": _parted(headers)}
+
+
+def asked_of(environ: Environ, *, path: str | None = None) -> Asked:
+    """Return a request for ``Blocking.asking``.
 
     Args:
         environ: of WSGI, or what a framework has made alike.
         path: the whole path as text, where ``environ`` does not hold it as WSGI would.
     """
-    headers = [(name, environ[key].encode("latin-1")) for key, name in _ASKED.items() if key in environ]
-    return _scope(environ, headers, path, "")
+    return Asked(environ, path)
 
 
-def served_of(environ: Environ, *, path: str | None = None, root: str | None = None) -> Scope:
-    """Return the whole request, without its body; see ``asked_of``. ``root`` is where the app is mounted."""
+def asked_in(scope: Scope) -> Asked:
+    """Return a request for ``Blocking.asking`` of which an ASGI server tells: its headers are as they were sent."""
+    return Asked({}, scope=scope)
+
+
+def served_of(environ: Environ) -> Scope:
+    """Return the whole request, without its body."""
     headers = [(key[5:].lower().replace("_", "-").encode("latin-1"), value) for key, value in _given(environ)]
     headers += [(name, environ[key].encode("latin-1")) for key, name in _BODY.items() if environ.get(key)]
-    return _scope(environ, headers, path, _decoded(environ.get("SCRIPT_NAME", "")) if root is None else root)
+    return _scope(environ, headers, None, _decoded(environ.get("SCRIPT_NAME", "")))
 
 
 def _given(environ: Environ) -> Iterator[tuple[str, bytes]]:

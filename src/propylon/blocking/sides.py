@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
-from propylon.blocking.environ import Scope
+from propylon.blocking.environ import Asked, Scope
 from propylon.blocking.loop import LoopThread
 from propylon.core.demand import Demand
 from propylon.core.principal import Credential, Principal, SessionData, User
@@ -34,10 +34,10 @@ class Side(Protocol):
     def home(self) -> AtHome:
         """Where data and users are; raises ``not_at_hand`` where they are not."""
 
-    def identify(self, scope: Scope) -> Principal:
+    def identify(self, asked: Asked) -> Principal:
         """Return who sent a request, or refuse."""
 
-    async def identify_async(self, scope: Scope) -> Principal:
+    async def identify_async(self, asked: Asked) -> Principal:
         """Do the same on an event loop."""
 
     def require(self, principal: Principal, demand: Demand) -> None:
@@ -78,20 +78,20 @@ class Inside:
     def home(self) -> AtHome:
         return self._propylon.runtime.home
 
-    def identify(self, scope: Scope) -> Principal:
+    def identify(self, asked: Asked) -> Principal:
         gate, transport = self._guarding
-        credential = transport.presented(scope)
+        credential = transport.presented(asked.credentials)
         principal = gate.recall_anywhere(credential)
         if principal is None:
-            principal = self.run(self._verified(credential, transport.caller(scope)))
+            principal = self.run(self._verified(credential, transport.caller(asked.scope)))
         return principal
 
-    async def identify_async(self, scope: Scope) -> Principal:
+    async def identify_async(self, asked: Asked) -> Principal:
         gate, transport = self._guarding
-        credential = transport.presented(scope)
+        credential = transport.presented(asked.credentials)
         principal = gate.recall_anywhere(credential)
         if principal is None:
-            principal = await self.run_async(self._verified(credential, transport.caller(scope)))
+            principal = await self.run_async(self._verified(credential, transport.caller(asked.scope)))
         return principal
 
     def require(self, principal: Principal, demand: Demand) -> None:
@@ -160,11 +160,11 @@ class Elsewhere:
     def home(self) -> NoReturn:
         raise PropylonError("not_at_hand")
 
-    def identify(self, scope: Scope) -> Principal:
-        return self._verifier.verify(token_of(scope))
+    def identify(self, asked: Asked) -> Principal:
+        return self._verifier.verify(token_of(asked.credentials))
 
-    async def identify_async(self, scope: Scope) -> Principal:
-        return await self._verifier.verify_async(token_of(scope))
+    async def identify_async(self, asked: Asked) -> Principal:
+        return await self._verifier.verify_async(token_of(asked.credentials))
 
     def require(self, principal: Principal, demand: Demand) -> None:
         self._verifier.require(principal, demand)
