@@ -2,11 +2,117 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+from tests.adapters import django_site
 from tests.adapters.prefork import gunicorn
 from tests.adapters.rules import AdapterRules
+from tests.adapters.serving import Site
+from tests.http.driving import EMAIL, PASSWORD
+
+from propylon import Propylon
+from propylon.adapters.django import auth
+from propylon.flows.account import NewAccount
+
+HOST = {"host": "localhost:8000"}
+ANYBODY, EDITOR = "anybody@example.com", EMAIL
 
 
 class TestTheExample(AdapterRules):
     """``examples/drf_app.py`` under gunicorn: two processes of four threads."""
 
     command = gunicorn("examples.drf_app:app")
+
+    def test_the_browsable_api_is_refused_like_the_rest(self, site: Site) -> None:
+        """A client that prefers HTML, and opens no page, is told the same."""
+        answer = site.visitor().get("/me", headers={"accept": "text/html", "sec-fetch-mode": "cors"})
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site() -> Iterator[None]:
+    """A Propylon in memory behind the views of ``django_site``, with an editor and somebody else."""
+    propylon = Propylon(
+        store="memory://",
+        key=f"k1 {secrets.token_hex(32)}",
+        public_url="http://localhost:8000/auth",
+        password_profile="unsafe_cheapest",
+        roles="editor=posts.read posts.write",
+    )
+    with override_settings(ROOT_URLCONF=django_site.__name__, PROPYLON={"SOURCE": propylon}):
+        blocking = auth().blocking
+        with blocking:
+            accounts = propylon.runtime.accounts
+            blocking.run(accounts.add(NewAccount(email=EDITOR, password=PASSWORD, roles=("editor",))))
+            blocking.run(accounts.add(NewAccount(email=ANYBODY, password=PASSWORD)))
+            yield
+
+
+def entered(email: str, mode: str = "cookie") -> dict[str, str]:
+    """Sign in; return the headers that say so."""
+    body = {"email": email, "password": PASSWORD, "mode": mode}
+    answer = Client(headers=HOST).post("/auth/v1/sessions", body, content_type="application/json")
+    if mode == "cookie":
+        return {**HOST, "cookie": f"propylon={answer.cookies['propylon'].value}"}
+    return {**HOST, "authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def told(path: str, headers: dict[str, str], method: str = "get") -> tuple[int, Any]:
+    """Ask; return the status and the code of a problem, or the body."""
+    answer = getattr(Client(headers={**HOST, **headers}), method)(f"/api/{path}")
+    body = answer.json()
+    return answer.status_code, body.get("code", body)
+
+
+@pytest.mark.parametrize("mode", ["cookie", "bearer"])
+def test_the_framework_knows_who_is_calling(mode: str) -> None:
+    """``request.user`` and ``request.auth``; its own permissions hold by them."""
+    status, body = told("framework", entered(ANYBODY, mode))
+    assert status == 200
+    assert body["user"] == body["auth"]
+
+
+def test_the_frameworks_own_refusal_of_visitors_is_ours() -> None:
+    """The same problem, with the challenge."""
+    assert told("framework", {}) == (401, "credential_missing")
+    assert Client(headers=HOST).get("/api/framework").headers["www-authenticate"] == "Bearer"
+
+
+def test_whoever_presents_what_is_not_good_is_no_visitor() -> None:
+    """Also where visitors are welcome: a client whose session is over should learn that."""
+    assert told("open", {})[0] == 200
+    assert told("open", {"authorization": "Bearer nonsense"}) == (401, "credential_malformed")
+
+
+def test_a_forged_request_is_refused() -> None:
+    """The framework takes Django's own check away from its views; ours is in the question."""
+    assert told("framework", {**entered(EDITOR), "sec-fetch-site": "cross-site"}, "post") == (403, "cross_site_refused")
+    assert told("framework", {**entered(EDITOR, "bearer"), "sec-fetch-site": "cross-site"}, "post")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "editor", "anybody"),
+    [
+        ("either", 200, (403, "forbidden")),
+        ("both", (403, "forbidden"), (403, "forbidden")),
+        ("not", (403, {"detail": "You do not have permission to perform this action."}), 200),
+        ("scope", 200, 200),
+        ("fresh", 200, 200),
+        ("soon", 200, 200),
+    ],
+)
+def test_permissions_are_combined_as_the_frameworks_own(path: str, editor: Any, anybody: Any) -> None:
+    """And, or, not; what is refused by them is refused as everywhere. A visitor is asked to sign in by all of them."""
+    for email, expected in ((EDITOR, editor), (ANYBODY, anybody)):
+        status, body = told(path, entered(email))
+        assert expected in (status, (status, body))
+    assert told(path, {}) == (401, "credential_missing")
+
+
+def test_an_apps_own_permission_speaks_for_itself() -> None:
+    """What is not refused by us is not answered by us."""
+    assert told("never", entered(EDITOR)) == (403, {"detail": "not on Sundays"})
