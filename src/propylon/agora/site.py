@@ -71,4 +71,6 @@ def application() -> ASGIApp:
         Route("/naive", naive.count),
         Mount("/", propylon),
     ]
-    return propylon.protect(Starlette(routes=routes, lifespan=propylon.lifespan))
+    app = Starlette(routes=routes, lifespan=propylon.lifespan)
+    propylon.guard(app)
+    return app
