@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from propylon.agora.experiment import Experiment
-from propylon.agora.experiments import async_, crypto, expiry, load, multilogin, payload, traffic
+from propylon.agora.experiments import (
+    async_,
+    crypto,
+    expiry,
+    load,
+    multilogin,
+    payload,
+    revocation,
+    stores,
+    traffic,
+)
 
 ALL: tuple[Experiment, ...] = (
     load.EXPERIMENT,
     crypto.EXPERIMENT,
     payload.EXPERIMENT,
     traffic.EXPERIMENT,
+    stores.EXPERIMENT,
+    revocation.EXPERIMENT,
     expiry.EXPERIMENT,
     multilogin.EXPERIMENT,
     async_.EXPERIMENT,

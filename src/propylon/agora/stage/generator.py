@@ -123,19 +123,19 @@ class _Tally:
 async def send(shot: Shot) -> Answered:
     """Send everything from this process."""
     host, port = urlsplit(shot.url).hostname or "localhost", urlsplit(shot.url).port or 80
-    wire = [_spelled(request, f"{host}:{port}") for request in shot.requests]
+    wire = [spelled(request, f"{host}:{port}") for request in shot.requests]
     tally, bodies = _Tally(shot), [""] * len(wire)
     once = not shot.for_s
 
     async def connection(number: int) -> None:
         order = range(number, len(wire), shot.connections) if once else cycle(_from(number, len(wire)))
-        line: _Line | None = None
+        line: Line | None = None
         for index in order:
             began = time.perf_counter()
             if began >= tally.ends:
                 break
             try:
-                line = line or await _Line.open(host, port)
+                line = line or await Line.open(host, port)
                 status, body, received = await asyncio.wait_for(line.ask(wire[index]), ANSWER_WITHIN_S)
             except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
                 tally.note(0, began, len(wire[index]), 0)
@@ -168,18 +168,20 @@ async def send(shot: Shot) -> Answered:
     )
 
 
-class _Line:
-    """One connection."""
+class Line:
+    """One connection, kept open."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self.stays_open = True
 
     @classmethod
-    async def open(cls, host: str, port: int) -> _Line:
+    async def open(cls, host: str, port: int) -> Line:
+        """Connect."""
         return cls(*await asyncio.open_connection(host, port))
 
     async def ask(self, request: bytes) -> tuple[int, bytes, int]:
+        """Send a request and return the status, the body, and how many bytes came."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         lines = head.lower()
@@ -202,11 +204,12 @@ class _Line:
         return body
 
     def close(self) -> None:
+        """Hang up."""
         with suppress(OSError):
             self._writer.close()
 
 
-def _close(line: _Line | None) -> None:
+def _close(line: Line | None) -> None:
     if line is not None:
         line.close()
 
@@ -216,7 +219,8 @@ def _from(number: int, length: int) -> list[int]:
     return [*range(start, length), *range(start)]
 
 
-def _spelled(request: Request, host: str) -> bytes:
+def spelled(request: Request, host: str) -> bytes:
+    """Return a request as it travels."""
     headers = {"host": host, "accept": "application/json", **request.headers}
     if request.body:
         headers |= {"content-type": "application/json", "content-length": str(len(request.body.encode()))}
