@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from propylon.core.foreign_session import ForeignSession
 from propylon.core.limits import LimitReached, SessionLimits
 from propylon.core.principal import SessionData, User
 from propylon.core.refresh import RefreshOutcome
@@ -45,6 +46,16 @@ class PasswordHashing(Protocol):
 
     def needs_rehash(self, stored: str) -> bool:
         """Return whether today's profile is stronger than the one of ``stored``."""
+
+
+class ForeignSessions(Protocol):
+    """Sessions of another system, which are exchanged for ours."""
+
+    async def find(self, cookie: str, now: int) -> ForeignSession | None:
+        """Return the session of a cookie, if it is good there at this moment.
+
+        Raises ``StoreUnavailable`` where that system's database does not answer.
+        """
 
 
 class SecurityLog(Protocol):
@@ -81,7 +92,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class SignInVoid(msgspec.Struct, frozen=True):
-    """The user was disabled, removed, or got a new password since the password was checked."""
+    """The user was disabled, removed, or got a new password since the password was checked.
+
+    Or there is, or was until it was purged, a session of this id: what an id is derived from opens one session.
+    """
 
 
 class SessionReader(Protocol):
@@ -112,15 +126,7 @@ class SessionWriter(Protocol):
         """
 
     async def rotate(
-        self,
-        session_id: str,
-        presented: int,
-        *,
-        now: int,
-        grace_s: int,
-        origin: str,
-        ip: str,
-        feed_ttl_s: int,
+        self, session_id: str, presented: int, *, now: int, grace_s: int, origin: str, ip: str, feed_ttl_s: int
     ) -> RefreshOutcome:
         """Decide by ``core.refresh.rotate`` and keep the outcome's session. Reuse is announced in the feed."""
 
@@ -371,15 +377,7 @@ class Upkeep(Protocol):
         """Remove what has no use any more, in small steps; return the number of sessions removed."""
 
 
-class SessionHalf(
-    SessionReader,
-    SessionWriter,
-    SessionEnder,
-    SessionDataStore,
-    Throttle,
-    RevocationFeed,
-    Protocol,
-):
+class SessionHalf(SessionReader, SessionWriter, SessionEnder, SessionDataStore, Throttle, RevocationFeed, Protocol):
     """What moves with every request: sessions, their data, failures, the feed."""
 
 
