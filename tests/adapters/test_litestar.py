@@ -17,7 +17,7 @@ from tests.adapters.serving import uvicorn
 from tests.http.driving import Connect, MakePropylon, refused, set_cookies
 from tests.verifier.issuer import Issuer
 
-from propylon import Principal, Propylon
+from propylon import Principal, Propylon, SetupError
 from propylon.adapters.litestar import Auth, SignedIn, Visitor, require
 
 Asked = Request[Principal, str, State]
@@ -228,6 +228,15 @@ class TestInProcess(AsgiRules):
 
         app = Litestar([me], plugins=[Auth(propylon)], dependencies={"who": ada})
         assert (await connect(app).get("/me")).json() == {"user": "ada"}
+
+
+def test_a_cached_answer_is_not_given_to_whoever_comes_next(issuer: Issuer) -> None:
+    """Litestar asks no dependency before it answers from its cache; a guard it does ask."""
+    cached = get("/cached", cache=True)
+    with pytest.raises(SetupError, match="/cached"):
+        Litestar([cached(me.fn)], plugins=[Auth(issuer.verifier())])
+    held = get("/cached", cache=True, guards=[require()])
+    assert Litestar([held(me.fn)], plugins=[Auth(issuer.verifier())]).plugins
 
 
 # The OpenAPI document.

@@ -113,12 +113,19 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Say in the OpenAPI document of each guarded route by what it is told, and how it refuses."""
+        """Say in the OpenAPI document of each guarded route by what it is told, and how it refuses.
+
+        Raises:
+            SetupError: its answers are cached, and given to whoever comes next.
+        """
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             asks = _asks(handler)
             if asks is None:
                 continue
             demand, optional = asks
+            if handler.cache and not any(isinstance(guard, DemandGuard) for guard in handler.resolve_guards()):
+                # Litestar looks into the cache after guards and before dependencies: it would ask nobody.
+                raise SetupError("adapter_cached", path=route.path)
             nobody: list[dict[str, list[str]]] = [{}] if optional else []
             scopes = sorted(demand.scopes)
             ours = [{name: scopes if name == "accessToken" else []} for name in self._schemes]
