@@ -46,13 +46,12 @@ class Propylon:
     Example:
         ::
 
-            propylon = Propylon.from_env()
-            app = FastAPI(lifespan=propylon.lifespan)
-            propylon.guard(app)
-            app.mount("/auth", propylon)
+            auth = propylon.adapters.fastapi.Auth(Propylon.from_env())
+            app = FastAPI()
+            auth.guard(app)
 
             @app.get("/me")
-            async def me(who: Principal = Depends(propylon.user)): ...
+            async def me(who: SignedIn): ...
     """
 
     user = staticmethod(current_user)
@@ -150,7 +149,9 @@ class Propylon:
         return Protect(app, self)
 
     def guard(self, app: Starlette, *, pages: str | None = None) -> None:
-        """Guard a Starlette or FastAPI app: ``propylon.user`` works in it, refusals are problem+json.
+        """Guard a Starlette or FastAPI app by hand: ``propylon.user`` works in it, refusals are problem+json.
+
+        ``propylon.adapters`` does this, mounts the pages, and has the words of each framework.
 
         Args:
             app: what to guard.
