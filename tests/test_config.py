@@ -73,6 +73,7 @@ READ: list[tuple[str, str, Any, Any]] = [
     ("origins", "https://a.example, https://B.example/", ["https://a.example", "https://B.example/"],
      ("https://a.example", "https://b.example")),
     ("trusted_proxies", "10.0.0.0/8, ::1", ["10.0.0.0/8", "::1"], Networks.parse("10.0.0.0/8,::1")),
+    ("bridge", " bridge.toml ", "bridge.toml", "bridge.toml"),
     ("csrf_strict", "yes", True, True),
     ("metrics_token", "scrape-me-please", "scrape-me-please", "scrape-me-please"),
     ("password_profile", "rfc9106_low_memory", "rfc9106_low_memory", "rfc9106_low_memory"),
@@ -270,8 +271,8 @@ def test_a_wrong_value_stops_the_start_with_what_to_change(name: str, text: str,
 
 
 def test_every_setting_that_can_be_wrong_is_refused_somewhere_above() -> None:
-    """Paths and URLs of stores are looked at when they are opened."""
-    assert {name for name, *_ in WRONG} == set(SETTINGS) - {"store", "session_store", "key_file"}
+    """Paths and URLs of stores and of the bridge are looked at when they are opened."""
+    assert {name for name, *_ in WRONG} == set(SETTINGS) - {"store", "session_store", "key_file", "bridge"}
 
 
 @pytest.mark.parametrize("name", list(SETTINGS))

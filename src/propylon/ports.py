@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from propylon.core.foreign_session import ForeignSession
 from propylon.core.limits import LimitReached, SessionLimits
 from propylon.core.principal import SessionData, User
 from propylon.core.refresh import RefreshOutcome
@@ -46,16 +45,6 @@ class PasswordHashing(Protocol):
 
     def needs_rehash(self, stored: str) -> bool:
         """Return whether today's profile is stronger than the one of ``stored``."""
-
-
-class ForeignSessions(Protocol):
-    """Sessions of another system, which are exchanged for ours."""
-
-    async def find(self, cookie: str, now: int) -> ForeignSession | None:
-        """Return the session of a cookie, if it is good there at this moment.
-
-        Raises ``StoreUnavailable`` where that system's database does not answer.
-        """
 
 
 class SecurityLog(Protocol):
@@ -92,10 +81,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class SignInVoid(msgspec.Struct, frozen=True):
-    """The user was disabled, removed, or got a new password since the password was checked.
-
-    Or there is, or was until it was purged, a session of this id: what an id is derived from opens one session.
-    """
+    """The account was disabled, removed or changed since it was checked; or a session of this id was opened before."""
 
 
 class SessionReader(Protocol):

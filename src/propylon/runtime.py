@@ -9,13 +9,16 @@ from starlette.types import ASGIApp
 
 from propylon import config as settings
 from propylon.config import Config
+from propylon.config.bridge import load as load_bridge
 from propylon.core.access import TokenRules
 from propylon.core.password import PROFILES, Hasher, PasswordPolicy
 from propylon.core.secret import KeyRing
 from propylon.flows.account import Accounts
 from propylon.flows.administration import Administration
+from propylon.flows.exchange import Exchange
 from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
+from propylon.flows.opening import Opener
 from propylon.flows.renew import Renew
 from propylon.flows.server_mode import ServerMode
 from propylon.flows.session_data import AtHome
@@ -30,6 +33,7 @@ from propylon.http.services import Services
 from propylon.http.session_streams import SessionStreams
 from propylon.http.transport import Transport
 from propylon.outside import common_passwords
+from propylon.outside.foreign_sessions import foreign_sessions
 from propylon.outside.hashing import HashPool, default_threads
 from propylon.outside.security_log import JsonSecurityLog
 from propylon.outside.user_agent import describe
@@ -92,18 +96,14 @@ class Runtime:
             policy=policy,
             site_name=config.site_name,
         )
-        self.sign_in = SignIn(
-            store,
-            self.hashing,
-            self.issuer,
-            ring,
-            clock,
-            random,
-            log,
-            describe,
-            policy=policy,
-            limits=config.session_limit,
-        )
+        opener = Opener(store, ring, clock, random, log, describe, policy=policy, limits=config.session_limit)
+        self.sign_in = SignIn(store, self.hashing, self.issuer, opener, clock, log)
+        self.exchange: Exchange | None = None
+        if (bridge := load_bridge(config.bridge)) is not None:
+            foreign = foreign_sessions(bridge)
+            self.exchange = Exchange(
+                store, foreign, self.issuer, opener, clock, log, bridge.cookie_name, max_age_s=bridge.max_age_s
+            )
         self.sign_out = SignOut(store, clock, log, describe, policy=policy)
         self.renew = Renew(store, self.issuer, clock, log, policy=policy)
 
@@ -137,6 +137,7 @@ class Runtime:
             keys=self.keys,
             mode=ServerMode(self.administration, self.gate, self.config.mode),
             sign_in=self.sign_in,
+            exchange=self.exchange,
             sign_out=self.sign_out,
             renew=self.renew,
             accounts=self.accounts,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from itsdangerous import TimestampSigner
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, bearer, enter, held, refused, sign_in
+from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, bearer, enter, held, refused, sign_in, sign_up
 
 from propylon import Propylon
 from propylon.http.operations import OPERATIONS, Operation
 from propylon.http.problems import STATUS
+from propylon.testing.records import NOW
 from propylon.web.assets import ASSETS, CLIENT
 
 JWKS = "/.well-known/jwks.json"
@@ -91,6 +95,7 @@ async def test_openapi_lists_every_route_of_the_contract_and_no_other(document: 
         "GET /v1/session/events",
         "PUT /v1/session/data",
         "PUT /v1/user/password",
+        "POST /v1/session/exchange",
         "POST /v1/session/confirm",
         "GET /v1/sessions",
         "DELETE /v1/sessions",
@@ -151,12 +156,20 @@ def _media(operation: Operation) -> str | None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
 async def test_an_operation_answers_as_documented(
-    in_memory: Propylon, connect: Connect, document: dict[str, Any], operation: Operation
+    in_memory: Propylon,
+    make_propylon: MakePropylon,
+    connect: Connect,
+    tmp_path: Path,
+    document: dict[str, Any],
+    operation: Operation,
 ) -> None:
     """Its success has a status, media type, headers and members that the document names."""
     client = connect(in_memory)
     follow = {"feed.follow": followed, "events.follow": told}.get(operation.name)
-    answer = await (follow(in_memory, client) if follow is not None else succeed(client, operation))
+    if operation.name == "sessions.exchange":
+        answer = await exchanged(make_propylon, connect, tmp_path)
+    else:
+        answer = await (follow(in_memory, client) if follow is not None else succeed(client, operation))
     described = document["paths"][operation.path][operation.method.lower()]["responses"][str(answer.status_code)]
     assert answer.headers.get("content-type", "").partition(";")[0] == (_media(operation) or "")
     for name in described.get("headers", {}):
@@ -183,6 +196,23 @@ async def told(propylon: Propylon, client: httpx.AsyncClient) -> httpx.Response:
     await asyncio.sleep(0.1)
     await client.delete("/v1/session", headers=headers)
     return await following
+
+
+class Signer(TimestampSigner):
+    """Starlette's, at the time of the tests' clock."""
+
+    def get_timestamp(self) -> int:
+        """Return that time."""
+        return NOW
+
+
+async def exchanged(make_propylon: MakePropylon, connect: Connect, folder: Path) -> httpx.Response:
+    """Exchange a session of a Starlette."""
+    (folder / "bridge.toml").write_text('system = "starlette"\nsecrets = ["theirs"]')
+    client = connect(await make_propylon(store="memory", bridge=str(folder / "bridge.toml")))
+    await sign_up(client)
+    cookie = Signer("theirs").sign(base64.b64encode(json.dumps({"user": EMAIL}).encode())).decode()
+    return await client.post("/v1/session/exchange", headers={"cookie": f"session={cookie}"})
 
 
 async def succeed(client: httpx.AsyncClient, operation: Operation) -> httpx.Response:

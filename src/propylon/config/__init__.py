@@ -81,6 +81,7 @@ class Config(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, tuple[str, ...]] = {}
     origins: tuple[str, ...] = ()
     trusted_proxies: Networks = Networks()
+    bridge: str = ""
     csrf_strict: bool = False
     metrics_token: str = ""
     password_profile: str = "owasp"  # noqa: S105 - a name
@@ -339,6 +340,7 @@ SETTINGS: Mapping[str, Setting] = {
     "roles": Setting(values.roles),
     "origins": Setting(values.origins, "`https://`"),
     "trusted_proxies": Setting(values.networks),
+    "bridge": Setting(values.text),
     "csrf_strict": Setting(values.flag, "`true`, `false`"),
     "metrics_token": Setting(values.bearer_token, secret=True),
     "password_profile": choice("owasp", "rfc9106_low_memory", "unsafe_cheapest"),

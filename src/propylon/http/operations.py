@@ -8,6 +8,7 @@ from typing import Any
 
 from propylon.http.schemas import (
     ConfirmBody,
+    ExchangeBody,
     Health,
     PasswordBody,
     RefreshBody,
@@ -136,6 +137,13 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/v1/session/cookie", "sessions.to_cookie", "session", "Hand this session to the browser",
               {204: None}, (*ALWAYS, *REFUSED, "forbidden"),
               "Sets the session cookie of the same session; ending it ends both.", security="bearer"),
+    Operation("POST", "/v1/session/exchange", "sessions.exchange", "session", "Exchange another system's session",
+              {201: SignedInOut},
+              (*ALWAYS, *BODY, "not_found", "credential_missing", "credential_malformed", "session_revoked",
+               "user_disabled", "session_limit_reached", "too_many_attempts"),
+              "For people who come from Django or Starlette (the setting `bridge`; without it, 404): the cookie of "
+              "that system opens one session here, once.",
+              body=ExchangeBody, body_required=False),
     Operation("POST", "/v1/session/confirm", "accounts.confirm", "session", "Confirm the password again (step-up)",
               {204: None}, (*ALWAYS, *REFUSED, *BODY, "credentials_wrong", "too_many_attempts", "overloaded"),
               "The time of authentication is now and every secret of the session is new: renew tokens right away.",

@@ -35,6 +35,13 @@ class SignInBody(Discreet, Struct, forbid_unknown_fields=True):
     end: str | UnsetType = UNSET
 
 
+class ExchangeBody(Struct, forbid_unknown_fields=True):
+    """How the session travels that another system's is exchanged for; without ``mode`` as the server's own do."""
+
+    mode: Literal["cookie", "hybrid"] | UnsetType = UNSET
+    remember: bool = False
+
+
 class RefreshBody(Discreet, Struct, forbid_unknown_fields=True):
     """A refresh token, where it travels in the body (mode ``bearer``)."""
 

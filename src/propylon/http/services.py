@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from propylon.config import Config
 from propylon.core.session import SessionPolicy
 from propylon.flows.account import Accounts
+from propylon.flows.exchange import Exchange
 from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
 from propylon.flows.renew import Renew
@@ -37,6 +38,7 @@ class Services:
     keys: SigningKeys
     mode: ServerMode
     sign_in: SignIn
+    exchange: Exchange | None
     sign_out: SignOut
     renew: Renew
     accounts: Accounts

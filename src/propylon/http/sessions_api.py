@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from propylon.core.csrf import SAFE_METHODS
 from propylon.core.principal import Principal
-from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden
+from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden, NotFound
 from propylon.flows.issue import Issued
+from propylon.flows.opening import SignedIn, Wish
 from propylon.flows.sign_in import SignInRequest
 from propylon.http import bodies, problems
 from propylon.http.context import (
@@ -22,6 +23,7 @@ from propylon.http.context import (
 )
 from propylon.http.cookies import signed_out_headers
 from propylon.http.schemas import (
+    ExchangeBody,
     RefreshBody,
     SessionsOut,
     SignedInOut,
@@ -61,10 +63,34 @@ class SessionsApi:
             signed_in = await services.sign_in(wish, services.transport.caller(request.scope))
         except Conflict as conflict:
             return self._limit_reached(request, conflict)
+        return await self._welcome(request, signed_in, replaced)
+
+    async def exchange(self, request: Request) -> Response:
+        """Open a session for whoever has one of another system (the setting ``bridge``)."""
+        services = self._services
+        if services.exchange is None:
+            raise NotFound
+        body = await bodies.optional_json(request, ExchangeBody) or ExchangeBody()
+        services.transport.require_same_site(request.scope)  # their cookie is as ambient as ours
+        cookie = services.transport.foreign_cookie(request.scope, services.exchange.cookie_name)
+        if cookie is None:
+            raise CredentialRefused("credential_missing")
+        mode = body.mode if body.mode is not UNSET else await services.mode.current()
+        # As with a cookie of ours: no script in the page walks away with what lives long.
+        mode = "cookie" if mode == "bearer" else mode
+        replaced = await self.replaced(request) if mode == "cookie" else None
+        wish = Wish(mode=mode, remember=body.remember, end=_id_of(replaced))
+        try:
+            signed_in = await services.exchange(cookie, wish, services.transport.caller(request.scope))
+        except Conflict as conflict:
+            return self._limit_reached(request, conflict)
+        return await self._welcome(request, signed_in, replaced)
+
+    async def _welcome(self, request: Request, signed_in: SignedIn, replaced: Principal | None) -> Response:
+        services, issued = self._services, signed_in.issued
         if replaced is not None:
             await services.sign_out.here(replaced)
-        services.metrics.sign_ins.labels(mode=mode).inc()
-        issued = signed_in.issued
+        services.metrics.sign_ins.labels(mode=issued.session.mode).inc()
         user = user_out(signed_in.user, services.gate.permissions(signed_in.user))
         answer = json_response(_signed_in(user, issued), 201)
         answer.raw_headers += services.transport.cookies_of(issued, root_of(request), services.clock.now())

@@ -89,6 +89,10 @@ class Transport:
         value = _only(_cookie_headers(scope), self._refresh_name)
         return Credential("refresh_token", value, ambient=True) if value is not None else None
 
+    def foreign_cookie(self, scope: Scope, name: str) -> str | None:
+        """Return the cookie of another system, or None; two of them are ambiguous, as ours are."""
+        return _only(_cookie_headers(scope), name.encode())
+
     def language_cookie(self, scope: Scope) -> str | None:
         """Return the language that the person chose, as it came; None where it is absent or doubled."""
         try:

@@ -66,8 +66,8 @@ class TableSource:
         wanted = {self._origin.table: self._origin.columns, **(_GROUPS if self._origin.grouped else {})}
         for table, columns in wanted.items():
             if missing := set(columns) - await tables.columns(table):
-                names = {"table": table, "columns": ", ".join(columns), "missing": ", ".join(sorted(missing))}
-                raise SetupError("import_table", **names)
+                wanted_here, lacking = ", ".join(columns), ", ".join(sorted(missing))
+                raise SetupError("import_table", table=table, columns=wanted_here, missing=lacking)
 
     async def _page(self, tables: Tables, after: object = None) -> Sequence[Row]:
         where, values = ("", ()) if after is None else ("WHERE id > $1", (after,))

@@ -110,7 +110,7 @@ class _Sessions:
 
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         newcomer = opening.session
-        if self._is_void(opening):
+        if self._is_void(opening) or newcomer.id in self._sessions:
             return SignInVoid()
         made_room = self._make_room(opening, now)
         admission = admit(opening.limits, self._live(newcomer.user_id, now), newcomer, opening.roles)

@@ -24,6 +24,7 @@ from propylon.core.session import Mode
 from propylon.errors import PropylonError
 from propylon.flows.account import Accounts, NewAccount
 from propylon.flows.caller import Caller
+from propylon.flows.opening import Opener
 from propylon.flows.sign_in import SignIn, SignInRequest
 from propylon.outside.user_agent import describe
 from propylon.runtime import Runtime
@@ -208,18 +209,10 @@ class _Node:
             policy=config.policy,
             site_name=config.site_name,
         )
-        self.sign_in = SignIn(
-            store,
-            _KnownPassword(),
-            runtime.issuer,
-            ring,
-            clock,
-            secrets.token_bytes,
-            log,
-            describe,
-            policy=config.policy,
-            limits=config.session_limit,
+        opener = Opener(
+            store, ring, clock, secrets.token_bytes, log, describe, policy=config.policy, limits=config.session_limit
         )
+        self.sign_in = SignIn(store, _KnownPassword(), runtime.issuer, opener, clock, log)
 
 
 class _KnownPassword:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from propylon.core.limits import LimitReached, SessionLimits
 from propylon.core.secret import new_session_id
 from propylon.core.session import Ending
 from propylon.ports import Opened, SignInVoid, Store
-from propylon.testing.records import DAY_S, DESKTOP, NOW, PHONE, a_session, a_user
+from propylon.testing.records import DAY_S, DESKTOP, NOW, PHONE, a_session, a_user, an_opening
 from propylon.testing.rules import Rules, end, end_all, ending, heard, live_ids, opened, sign_in
 
 # ruff: noqa: S101 - these are tests
@@ -138,6 +140,23 @@ class SessionRules(Rules):
         chosen = await opened(store)
         assert await sign_in(store, a_session(), end=chosen.id, security_version=9) == SignInVoid()
         assert await live_ids(store) == [chosen.id]
+
+    async def test_an_id_opens_one_session(self, store: Store) -> None:
+        """Of many at once with one id one is in, ended or not it stays the only one, and the others end nobody."""
+        await store.add_user(a_user())
+        first, limits = a_session(), SessionLimits(per_user=2)
+        await store.open_session(an_opening(a_session(), limits=limits), NOW)
+        rivals = [msgspec.structs.replace(first, salt=bytes([n]) * 32) for n in range(20)]
+        outcomes = await asyncio.gather(*(store.open_session(an_opening(one, limits=limits), NOW) for one in rivals))
+        (opened,) = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
+        assert outcomes.count(SignInVoid()) == 19
+        found = await store.find_session(first.id)
+        assert found is not None
+        assert found.salt == opened.session.salt
+        assert len(await store.live_sessions("user-1", NOW)) == 2
+        await store.end_session(first.id, Ending("signed_out", NOW), user_id=None, feed_ttl_s=300)
+        another = msgspec.structs.replace(first, salt=b"x" * 32)
+        assert await store.open_session(an_opening(another, limits=limits), NOW) == SignInVoid()
 
     async def test_the_oldest_goes_and_learns_by_which_device(self, store: Store) -> None:
         """Eviction is written on the evicted and announced."""

@@ -128,6 +128,9 @@ async def _open(db: Any, opening: Opening, now: int) -> Opened | LimitReached | 
     version = await db.fetchval(_LOCK_VERSION, newcomer.user_id)
     if version != opening.security_version:  # None where there is no such account, or none that may sign in
         return SignInVoid()
+    if (held := await _locked(db, newcomer.id)) is not None:
+        # The same one: it came in, and the answer was lost on the way.
+        return Opened(newcomer, ()) if held.salt == newcomer.salt else SignInVoid()
     live = await _crowd(db, opening, now)
     made_room = await _make_room(db, opening, now, live)
     staying = [session for session in live if session.id != opening.end]

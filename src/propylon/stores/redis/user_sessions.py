@@ -142,8 +142,9 @@ class SessionsOfUsers(Feed):
         newcomer, shard = opening.session, raw[0] >> 4
         if opening.security_version < crowd.listed.security_version:
             return SignInVoid()
-        if raw in crowd.ids:  # it came in, and the answer was lost on the way
-            return Opened(newcomer, ())
+        if raw in crowd.ids and (value := await self.find(session_key(raw))) is not None:
+            # The same one: it came in, and the answer was lost on the way.
+            return Opened(newcomer, ()) if unpacked(raw, value).session.salt == newcomer.salt else SignInVoid()
         chosen, made_room = crowd.find(opening.end), None
         if chosen is not None and refusal(chosen, now) is None:
             made_room = crowd.end(chosen, Ending("ended_by_user", now, newcomer.device), opening.feed_ttl_s)

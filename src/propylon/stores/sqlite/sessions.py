@@ -124,6 +124,8 @@ def _open(db: sqlite3.Connection, opening: Opening, now: int) -> Opened | LimitR
     newcomer = opening.session
     if db.execute(_VERSION, (newcomer.user_id,)).fetchone() != (opening.security_version,):
         return SignInVoid()
+    if _find(db, newcomer.id) is not None:
+        return SignInVoid()
     made_room = _make_room(db, opening, now)
     admission = admit(opening.limits, _crowd(db, opening, now), newcomer, opening.roles)
     if isinstance(admission, LimitReached):

@@ -1,0 +1,321 @@
+"""A session of a real Django or Starlette is exchanged for ours: once, by who holds it, while it is good there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from itsdangerous import TimestampSigner
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.http.driving import SESSION_COOKIE, Connect, MakePropylon, refused, set_cookies
+
+from propylon import Propylon, SetupError
+from propylon.config.bridge import MAX_AGE_S, load
+from propylon.core import foreign_session
+from propylon.core.principal import User
+from propylon.testing import FakeClock
+
+EXCHANGE = "/v1/session/exchange"
+# As in django_origin.py, which configures Django for its process when it is imported.
+SECRET, OLD_SECRET = "the secret of this Django, long enough", "the secret before that, long enough, too"
+DAY_S = 86_400
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The time of this machine, which the other systems sign with."""
+    return FakeClock(int(time.time()))
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A real Django's database, and the cookies of its people."""
+    database = tmp_path_factory.mktemp("django") / "db.sqlite3"
+    script = Path(__file__).with_name("django_origin.py")
+    done = subprocess.run([sys.executable, script, database], capture_output=True, text=True, timeout=120, check=True)
+    held: dict[str, str] = json.loads(done.stdout)
+    return database, held
+
+
+def bridge_file(folder: Path, **said: object) -> str:
+    """Write the file that the setting names."""
+    path = folder / "bridge.toml"
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in said.items()))
+    return str(path)
+
+
+Make = Callable[..., Awaitable[Propylon]]
+
+
+@pytest.fixture
+def bridged(make_propylon: MakePropylon, tmp_path: Path) -> Make:
+    """Make a service that honours another system's sessions; Mina has an account."""
+
+    async def make(store: str = "memory", email: str = "mina@example.com", **said: object) -> Propylon:
+        propylon = await make_propylon(store=store, bridge=bridge_file(tmp_path, **said))
+        people = [("u-1", email), ("u-2", "jun@example.com"), ("u-3", "ara@example.com")]
+        for number, address in people:
+            user = User(id=number, email=address, email_key=address, name="", password_hash="")
+            await propylon.runtime.store.add_user(user)
+        return propylon
+
+    return make
+
+
+def django(origin: tuple[Path, dict[str, str]], sessions: str) -> dict[str, object]:
+    """Return the settings of the bridge to that Django."""
+    where = f"sqlite:///{origin[0]}"
+    return {"system": "django", "secrets": [SECRET, OLD_SECRET], "sessions": sessions, "database": where}
+
+
+async def exchanged(client: httpx.AsyncClient, cookie: str, name: str = "sessionid", **body: object) -> httpx.Response:
+    """Exchange a session."""
+    headers = {"cookie": f"{name}={cookie}", "sec-fetch-site": "same-origin"}
+    return await client.post(EXCHANGE, headers=headers, json=body or None)
+
+
+SESSIONS = ("database", "cookie")
+both = pytest.mark.parametrize("sessions", SESSIONS)
+
+
+@both
+@pytest.mark.parametrize("which", ["good", "long", "old secret"])
+async def test_a_session_of_django_is_exchanged_once(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], sessions: str, which: str
+) -> None:
+    """Mina is signed in without a password; the same cookie opens no second session, also after the first has ended."""
+    propylon, cookie = await bridged(**django(origin, sessions)), origin[1][f"{sessions} {which}"]
+    client = connect(propylon)
+    answer = await exchanged(client, cookie)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["user"]["email"] == "mina@example.com"
+    assert answer.json()["session"]["sign_in_method"] == "exchange"
+    assert (await client.get("/v1/session")).status_code == 200
+    refused(await exchanged(connect(propylon), cookie), 401, "session_revoked")
+    assert (await client.delete("/v1/session")).status_code == 204
+    refused(await exchanged(connect(propylon), cookie), 401, "session_revoked")
+
+
+@both
+async def test_another_session_of_the_same_person_is_another(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], sessions: str
+) -> None:
+    """Somebody with two devices exchanges both."""
+    propylon = await bridged(**django(origin, sessions))
+    for which in ("good", "second"):
+        assert (await exchanged(connect(propylon), origin[1][f"{sessions} {which}"])).status_code == 201
+
+
+@both
+@pytest.mark.parametrize("which", ["stranger", "inactive", "old password", "forged", "anonymous"])
+async def test_what_django_would_not_honour_is_not_honoured(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], sessions: str, which: str
+) -> None:
+    """Signed by another, of an account that was stopped or got a new password, of nobody, or of nobody here."""
+    propylon = await bridged(**django(origin, sessions))
+    answer = await exchanged(connect(propylon), origin[1][f"{sessions} {which}"])
+    refused(answer, 401, "credential_malformed")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_session_that_is_over_there_is_over_here(
+    bridged: Make, connect: Connect, clock: FakeClock, origin: tuple[Path, dict[str, str]]
+) -> None:
+    """By the database's own time, or by the age of the signature, to the second."""
+    database = await bridged(**django(origin, "database"))
+    refused(await exchanged(connect(database), origin[1]["database expired"]), 401, "credential_malformed")
+    signed = await bridged(**django(origin, "cookie"))
+    clock.advance(14 * DAY_S + 60)
+    refused(await exchanged(connect(signed), origin[1]["cookie good"]), 401, "credential_malformed")
+    refused(await exchanged(connect(database), origin[1]["database good"]), 401, "credential_malformed")
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_of_many_at_once_one_gets_the_session(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], store: str
+) -> None:
+    """Twenty tabs, or a thief beside the owner: one answer is a session, and nothing else was opened."""
+    propylon = await bridged(store, **django(origin, "database"))
+    clients = [connect(propylon, ip=f"192.0.2.{n}") for n in range(20)]
+    answers = await asyncio.gather(*(exchanged(one, origin[1]["database good"]) for one in clients))
+    assert sorted(answer.status_code for answer in answers) == [201, *[401] * 19]
+    assert len(await propylon.runtime.store.live_sessions("u-1", propylon.runtime.clock.now())) == 1
+
+
+async def test_an_exchanged_session_counts_as_proved_long_ago(
+    bridged: Make, connect: Connect, clock: FakeClock, origin: tuple[Path, dict[str, str]]
+) -> None:
+    """When people signed in there is not known: whatever asks for a fresh proof asks for the password."""
+    propylon = await bridged(**django(origin, "database"))
+    answer = await exchanged(connect(propylon), origin[1]["database good"])
+    session = await propylon.runtime.store.find_session(answer.json()["session"]["id"])
+    assert session is not None
+    assert session.auth_time == session.earlier_auth_time == clock.now() - 14 * DAY_S
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_no_other_site_exchanges_for_somebody(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], site: str
+) -> None:
+    """Their cookie is sent by the browser itself, as ours is; and it is not used up."""
+    propylon, cookie = await bridged(**django(origin, "database")), origin[1]["database good"]
+    headers = {"cookie": f"sessionid={cookie}", "sec-fetch-site": site}
+    refused(await connect(propylon).post(EXCHANGE, headers=headers), 403, "cross_site_refused")
+    assert (await exchanged(connect(propylon), cookie)).status_code == 201
+
+
+async def test_no_script_gets_a_refresh_token_for_it(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]]
+) -> None:
+    """The mode is cookie or hybrid, whatever is asked for."""
+    propylon = await bridged(**django(origin, "database"))
+    asked = await exchanged(connect(propylon), origin[1]["database good"], mode="bearer")
+    refused(asked, 422, "fields_refused")
+    hybrid = await exchanged(connect(propylon), origin[1]["database good"], mode="hybrid")
+    assert hybrid.status_code == 201
+    assert "refresh_token" not in hybrid.json()
+    assert set(set_cookies(hybrid)) == {"propylon-refresh"}
+
+
+async def test_a_disabled_account_and_a_missing_cookie_are_told(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]]
+) -> None:
+    """And two cookies of the name are ambiguous: whoever tossed the second must not choose."""
+    propylon, good = await bridged(**django(origin, "database")), origin[1]["database good"]
+    await propylon.runtime.administration.disable("mina@example.com")
+    refused(await exchanged(connect(propylon), good), 401, "user_disabled")
+    refused(await connect(propylon).post(EXCHANGE), 401, "credential_missing")
+    refused(await exchanged(connect(propylon), f"{good}; sessionid={good}"), 400, "credential_ambiguous")
+
+
+async def test_without_a_bridge_there_is_nothing(in_memory: Propylon, connect: Connect) -> None:
+    """Whatever is sent."""
+    refused(await exchanged(connect(in_memory), "a" * 32), 404, "not_found")
+
+
+async def test_guessing_is_slowed_down(bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]]) -> None:
+    """Each try costs a look into the other system's database."""
+    propylon = await bridged(**django(origin, "database"))
+    client = connect(propylon)
+    codes = [(await exchanged(client, f"{n:032}")).status_code for n in range(102)]
+    assert codes[:100] == [401] * 100
+    assert codes[-1] == 429
+
+
+async def test_a_database_that_is_gone_is_a_503(
+    bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]]
+) -> None:
+    """Nothing is said about the session, and its owner may come again."""
+    gone = {**django(origin, "database"), "database": "sqlite:////nowhere/db.sqlite3"}
+    propylon = await bridged(**gone)
+    refused(await exchanged(connect(propylon), origin[1]["database good"]), 503, "store_unavailable")
+
+
+async def starlette_cookie(secret: str, **content: object) -> str:
+    """Return the cookie that a real ``SessionMiddleware`` sets."""
+
+    async def sign_in(request: Request) -> Response:
+        request.session.update(content)
+        return Response()
+
+    app = Starlette(routes=[Route("/", sign_in)], middleware=[Middleware(SessionMiddleware, secret_key=secret)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        return str((await client.get("/")).cookies["session"])
+
+
+STARLETTE = {"system": "starlette", "secrets": ["a secret", "an older one"]}
+
+
+@pytest.mark.parametrize("secret", ["a secret", "an older one"])
+@pytest.mark.parametrize("user", ["MINA@example.com", "u-1"])
+async def test_a_cookie_of_starlette_is_exchanged_once(bridged: Make, connect: Connect, secret: str, user: str) -> None:
+    """By the address, or by the id that the import kept; spelled otherwise the signature opens no second session."""
+    propylon, cookie = await bridged(**STARLETTE), await starlette_cookie(secret, user=user, basket=[1, 2])
+    answer = await exchanged(connect(propylon), cookie, "session")
+    assert answer.status_code == 201, answer.text
+    assert SESSION_COOKIE in set_cookies(answer)
+    for again in (cookie, cookie + "=", cookie + "=="):
+        answer = await exchanged(connect(propylon), again, "session")
+        assert answer.status_code == 401
+        assert answer.json()["code"] in {"session_revoked", "credential_malformed"}
+
+
+async def test_a_cookie_of_starlette_that_is_forged_or_says_nobody_is_refused(
+    bridged: Make, connect: Connect, clock: FakeClock
+) -> None:
+    """Another secret, no signature, another salt's, no user, a user that is no text, too old."""
+    propylon = await bridged(**STARLETTE)
+    good = await starlette_cookie("a secret", user="mina@example.com")
+    payload = good.rpartition(".")[0]
+    hostile = [
+        await starlette_cookie("another secret", user="mina@example.com"),
+        payload,
+        f"{payload}.",
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        "x" + good,
+        TimestampSigner("a secret", salt="another").sign(payload.rpartition(".")[0]).decode(),
+        TimestampSigner("a secret").sign("bm8ganNvbg==").decode(),
+        TimestampSigner("a secret").sign("WzFd").decode(),
+        TimestampSigner("a secret").sign("*").decode(),
+        await starlette_cookie("a secret", someone="mina@example.com"),
+        await starlette_cookie("a secret", user=1),
+        await starlette_cookie("a secret", user="nobody@example.com"),
+        "",
+        "." * 5_000,
+    ]
+    for cookie in hostile:
+        refused(await exchanged(connect(propylon), cookie, "session"), 401, "credential_malformed")
+    clock.advance(14 * DAY_S + 60)
+    refused(await exchanged(connect(propylon), good, "session"), 401, "credential_malformed")
+
+
+@pytest.mark.parametrize("text", ["", ":", "::", "a:b", "a:b:c", "\u00e9:b:c", ".eJw:1:x", "x" * 300_000])
+def test_what_django_did_not_sign_is_nothing(text: str) -> None:
+    """Whatever it is, it is read no further."""
+    assert foreign_session.django_signed(text, [SECRET], foreign_session.DJANGO_COOKIE_SALT) is None
+
+
+WRONG_FILES: dict[str, tuple[str, str]] = {
+    "no toml": ("=", "TOML"),
+    "nothing": ("", "TOML"),
+    "another system": ('system = "rails"\nsecrets = ["hunter2"]', "TOML"),
+    "misspelt": ('system = "django"\nsecrets = ["hunter2"]\nsecret = "hunter2"', "TOML"),
+    "no secrets": ('system = "starlette"\nsecrets = []', "secrets"),
+    "an empty secret": ('system = "starlette"\nsecrets = ["hunter2", ""]', "secrets"),
+    "no database": ('system = "django"\nsecrets = ["hunter2"]', "database"),
+    "no age": ('system = "starlette"\nsecrets = ["hunter2"]\nmax_age_s = 0', "max_age_s"),
+    "longer than remembered": (
+        f'system = "starlette"\nsecrets = ["hunter2"]\nmax_age_s = {MAX_AGE_S + 1}',
+        "max_age_s",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "why"), WRONG_FILES.values(), ids=WRONG_FILES)
+def test_a_wrong_file_stops_the_start_and_shows_no_secret(tmp_path: Path, content: str, why: str) -> None:
+    """One sentence that says what is missing."""
+    (tmp_path / "bridge.toml").write_text(content)
+    with pytest.raises(SetupError) as refusal:
+        load(str(tmp_path / "bridge.toml"))
+    assert why in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+    with pytest.raises(SetupError):
+        load(str(tmp_path / "missing.toml"))
+
+
+def test_a_bridge_shows_no_secret(tmp_path: Path) -> None:
+    """Nor the address of the database, which may hold a password."""
+    bridge = load(bridge_file(tmp_path, system="django", secrets=["hunter2"], database="postgresql://u:hunter2@h/d"))
+    assert "hunter2" not in repr(bridge)
