@@ -236,7 +236,7 @@ def test_a_cached_answer_is_not_given_to_whoever_comes_next(issuer: Issuer) -> N
     with pytest.raises(SetupError, match="/cached"):
         Litestar([cached(me.fn)], plugins=[Auth(issuer.verifier())])
     held = get("/cached", cache=True, guards=[require()])
-    assert Litestar([held(me.fn)], plugins=[Auth(issuer.verifier())]).plugins
+    assert Litestar([held(me.fn)], plugins=[Auth(issuer.verifier())]).routes != []
 
 
 # The OpenAPI document.
