@@ -229,6 +229,15 @@ def test_what_a_client_has_not_kept_is_left_alone(stage: Stage, tmp_path: Path, 
     assert stage.network.sent == []
 
 
+def test_a_text_beyond_the_bound_is_not_read(stage: Stage) -> None:
+    """Whatever it begins with."""
+    place = MemoryPlace()
+    ask(stage, stage.auth(place=place))
+    place.save((place.load() or "") + " " * 70_000)
+    with pytest.raises(SetupError, match="left alone"):
+        ask(stage, stage.auth(place=place))
+
+
 def test_tokens_of_another_issuer_are_sent_to_nobody(stage: Stage) -> None:
     """The refresh token of one service is not shown to the next."""
     place = MemoryPlace()

@@ -90,6 +90,21 @@ def test_a_route_that_is_never_content_is_not_asked_for_ever(stage: Stage) -> No
     assert (stage.network.count(FRESH), stage.network.count(CONFIRM)) == (2, 1)
 
 
+def test_a_renewal_in_between_is_no_confirmation(stage: Stage) -> None:
+    """A token that is merely newer than the refused one would be refused as well."""
+    auth = stage.auth()
+    long_ago(stage, auth)
+
+    def renewed_meanwhile(request: httpx.Request) -> httpx.Response | None:
+        stage.advance(300)
+        ask(stage, auth)
+        return problem("reauthentication_required", max_age=RECENT_S)(request)
+
+    stage.network.faults[FRESH] = [renewed_meanwhile]
+    assert step(stage, auth).status_code == 200
+    assert (stage.network.count(CONFIRM), stage.network.count(FRESH)) == (1, 2)
+
+
 async def test_many_tasks_confirm_once(stage: Stage) -> None:
     """Nobody is asked for the password twenty times, and the loop turns while they think."""
     asked, thinking = [], threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import traceback
 from typing import Any
@@ -34,6 +35,7 @@ LIFE_S = 300
 
 HTML = "<html>Welcome to the hotel</html>"
 SOUND = {"access_token": "a", "refresh_token": "r", "expires_in": 300, "user": {"id": "u", "email": "e"}}
+PACKED = gzip.compress(json.dumps(SOUND).encode())
 NO_ANSWERS: dict[str, Fault] = {
     "html": answering(200, html=HTML),
     "html, created": answering(201, html=HTML),
@@ -50,7 +52,8 @@ NO_ANSWERS: dict[str, Fault] = {
     "no number": answering(200, json={**SOUND, "expires_in": -1}),
     "deep": answering(200, content=b"[" * 60_000),
     "large": answering(200, content=b" " * 70_000),
-    "packed": answering(200, content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"}),
+    "packed": answering(200, content=PACKED, headers={"content-encoding": "gzip"}),
+    "packed, created": answering(201, content=PACKED, headers={"content-encoding": "gzip"}),
     "no connection": failing(httpx.ConnectError),
     "no answer": failing(httpx.ReadTimeout),
     "no http": failing(httpx.RemoteProtocolError),
@@ -217,11 +220,13 @@ def told(error: BaseException) -> str:
     return "\n".join(parts)
 
 
+ISSUED = "r" * 43
 FAULTS: dict[str, list[Fault]] = {
     "html": [answering(200, html=HTML)],
     "refused": [problem("session_revoked")],
     "lost": [failing(httpx.ReadError)] * 2,
-    "malformed": [answering(200, json={**SOUND, "expires_in": "x"})],
+    "malformed": [answering(200, json={**SOUND, "refresh_token": ISSUED, "expires_in": "x"})],
+    "malformed, created": [answering(201, json={**SOUND, "refresh_token": ISSUED, "expires_in": "x"})],
 }
 
 
@@ -243,4 +248,5 @@ def test_no_secret_is_in_a_repr_a_log_or_an_error(
     shown = told(refusal(stage, auth)) + repr(auth) + repr(vars(auth)) + repr(vars(auth._keeper)) + caplog.text
     assert secret not in shown
     assert PASSWORD not in shown
+    assert ISSUED not in shown
     assert repr(auth).startswith(f"PropylonAuth(issuer='{ISSUER}', user_id=")
