@@ -5,6 +5,7 @@ from __future__ import annotations
 from propylon.agora.experiment import Experiment
 from propylon.agora.experiments import (
     async_,
+    clients,
     crypto,
     expiry,
     load,
@@ -12,6 +13,7 @@ from propylon.agora.experiments import (
     payload,
     revocation,
     stores,
+    tokens,
     traffic,
 )
 
@@ -24,5 +26,7 @@ ALL: tuple[Experiment, ...] = (
     revocation.EXPERIMENT,
     expiry.EXPERIMENT,
     multilogin.EXPERIMENT,
+    tokens.EXPERIMENT,
     async_.EXPERIMENT,
+    clients.EXPERIMENT,
 )
