@@ -147,6 +147,24 @@ async def test_after_a_rotation_tokens_of_both_keys_are_good(
         assert {await verdict(asked, held) for asked in (here, there) for held in (token, earlier)} == {204}
 
 
+@pytest.mark.parametrize("how", ["sign-in", "renewal"])
+async def test_a_key_that_another_node_replaced_signs_nothing_more(
+    make_propylon: MakePropylon, connect: Connect, how: str
+) -> None:
+    """Whoever rotates because a key was stolen gets no token signed with it, not even the next one elsewhere."""
+    here, there = await make_propylon(), await make_propylon()
+    client = connect(there)
+    before = await enter(client, "bearer")
+    replaced = await here.runtime.keys.rotate()
+    if how == "sign-in":
+        after = await sign_in(client, "bearer")
+    else:
+        answer = await client.post("/v1/session/tokens", json={"refresh_token": before["refresh_token"]})
+        after = answer.json()
+    assert head(before["access_token"])["kid"] != replaced.kid
+    assert head(after["access_token"])["kid"] == replaced.kid
+
+
 async def test_two_nodes_that_rotate_at_once_agree(make_propylon: MakePropylon, connect: Connect) -> None:
     """One publishes; both sign with its key."""
     one, two = await make_propylon(), await make_propylon()

@@ -47,6 +47,7 @@ class SessionsApi:
         """Open a session."""
         services = self._services
         body = await bodies.json(request, SignInBody)
+        await services.gate.listen()  # a signing key that was replaced just now signs nothing more
         mode = body.mode if body.mode is not UNSET else await services.mode.current()
         if mode != "bearer":
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
@@ -128,6 +129,7 @@ class SessionsApi:
         """Hand out a new access token, by exactly one of body, refresh cookie, session cookie."""
         services = self._services
         body = await bodies.optional_json(request, RefreshBody)
+        await services.gate.listen()  # as at the sign-in
         caller = services.transport.caller(request.scope)
         if body is not None and body.refresh_token is not UNSET:
             issued = await services.renew.by_refresh_token(body.refresh_token, caller)
