@@ -553,7 +553,7 @@ export class Propylon extends EventTarget {
       if (!answer.body || !/event-stream/.test(answer.headers.get("Content-Type") ?? "")) return false
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
       for (let text = ""; ; ) {
-        const { done, value } = await reader.read()
+        const { done, value } = await unless(reader.read(), stop.signal)
         if (done) return true
         alive()
         const events = (text + value).split("\n\n")
