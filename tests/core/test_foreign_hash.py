@@ -132,6 +132,7 @@ REFUSED = {
         f"$pbkdf2-sha512$50000000$c2FsdHNhbHQ${TAG[:40]}",
         f"pbkdf2:sha1:3000001$saltsalt${'ab' * 20}",
         f"scrypt$1048576$saltsalt$8$1${TAG}",
+        f"scrypt$524288$saltsalt$8$1${TAG}",  # within the work, beyond the memory
         f"scrypt$16384$saltsalt$8$1000${TAG}",
         f"scrypt$2$saltsalt$999999999$1${TAG}",
         f"$scrypt$ln=99,r=8,p=1$c2FsdHNhbHQ${TAG[:40]}",

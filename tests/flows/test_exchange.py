@@ -287,6 +287,25 @@ def test_what_django_did_not_sign_is_nothing(text: str) -> None:
     assert foreign_session.django_signed(text, [SECRET], foreign_session.DJANGO_COOKIE_SALT) is None
 
 
+def test_a_signature_of_django_is_of_one_secret_one_purpose_and_one_text(origin: tuple[Path, dict[str, str]]) -> None:
+    """Whoever knows what a session says, and even its hash of the password, still cannot write one."""
+    cookie, salt = origin[1]["cookie good"], foreign_session.DJANGO_COOKIE_SALT
+    assert foreign_session.django_signed(cookie, [SECRET], salt) is not None
+    payload, stamp, signature = cookie.rsplit(":", 2)
+    other = origin[1]["cookie second"].rsplit(":", 2)
+    for forged in (
+        f"{payload}:{stamp}:",
+        f"{payload}:{stamp}:{signature[:-1]}",
+        f"{payload}:{stamp}:{signature}=",
+        f"{payload}:{stamp}:{other[2]}",
+        f"{other[0]}:{stamp}:{signature}",
+        f"{payload}:zzzzzz:{signature}",
+    ):
+        assert foreign_session.django_signed(forged, [SECRET], salt) is None
+    assert foreign_session.django_signed(cookie, [OLD_SECRET], salt) is None
+    assert foreign_session.django_signed(cookie, [SECRET], foreign_session.DJANGO_DATABASE_SALT) is None
+
+
 WRONG_FILES: dict[str, tuple[str, str]] = {
     "no toml": ("=", "TOML"),
     "nothing": ("", "TOML"),
