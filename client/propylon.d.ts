@@ -1,4 +1,4 @@
-/** Why something did not happen. `code` is for programs, `title` and `detail` are for people, in their language. */
+/** Why something did not happen: `code` for programs, `title` and `detail` for people, in their language. */
 export class PropylonError extends Error {
     /** @param {Problem} problem */
     constructor(problem: Problem);
@@ -7,14 +7,13 @@ export class PropylonError extends Error {
     status: number;
     title: string;
     detail: string;
-    /** Everything that was said: `errors`, `sessions`, `ended_at`, `ended_by`, `retry_after_s`, ... */
+    /** All that was said. */
     problem: Problem;
 }
 /**
  * One sign-in, shared by all tabs of an origin.
  *
- * Events: `signed-in` with user and session; `signed-out` with the reason, and before it `evicted` where somebody ended the
- * session from elsewhere; `renewed`; `reauthentication-required`, which keeps the request for whoever calls `preventDefault`.
+ * Events: `signed-in`, `signed-out`, `evicted`, `renewed`, `reauthentication-required`.
  */
 export class Propylon extends EventTarget {
     /** @param {Options} [options] */
@@ -25,7 +24,7 @@ export class Propylon extends EventTarget {
      * @returns {Promise<Who>}
      */
     signIn({ email, password, remember, mode, end }: SignIn): Promise<Who>;
-    /** Signs out, in all tabs. Rejects where Propylon does not answer: the session goes on then. */
+    /** Signs out, in all tabs. Rejects where Propylon does not answer: then nobody is signed out. */
     signOut(): Promise<void>;
     /**
      * Says who is signed in, as `GET /v1/session` does; null when nobody is.
@@ -33,8 +32,7 @@ export class Propylon extends EventTarget {
      */
     session(): Promise<Who | null>;
     /**
-     * As `fetch`, with what the mode needs: renewed before it runs out, repeated once after a refusal, resumed after the person
-     * has signed in or confirmed. Origins that are not named get a plain request.
+     * As `fetch`, with what the mode needs; repeated once after a refusal, resumed when the person is there again.
      * @param {RequestInfo | URL} input
      * @param {RequestInit} [init]
      * @returns {Promise<Response>}
@@ -50,7 +48,7 @@ export class Propylon extends EventTarget {
      * @param {string} password
      */
     confirm(password: string): Promise<void>;
-    /** Lets go of timer, stream and channel. */
+    /** Lets go of all. */
     close(): void;
     #private;
 }

@@ -8,23 +8,20 @@ const COOKIE_SURE_S = 300
 const SILENCE_MS = 45_000
 // What a tab that sleeps has been given, it cannot pass on.
 const SIBLING_WITHIN_MS = 1_000
-const STEP_UP = "reauthentication_required"
+const locks = globalThis.navigator?.locks
 // Ends that nobody brought about from elsewhere.
 const BY_ITSELF = ["signed_out", "user_changed", "session_expired", "credential_missing", "credential_malformed"]
 
 /** @type {Record<string, [string, string]>} */
 const SAID = {
-  unreachable: ["The sign-in service cannot be reached.", "로그인 서비스에 연결할 수 없습니다."],
-  timed_out: ["The sign-in service did not answer in time.", "로그인 서비스가 제때 응답하지 않았습니다."],
-  answer_unreadable: ["Something other than the sign-in service answered.", "로그인 서비스가 아닌 곳에서 응답했습니다."],
   credential_missing: ["Nobody is signed in.", "로그인하지 않았습니다."],
-  signed_out: ["You have signed out.", "로그아웃했습니다."],
-  user_changed: ["Somebody else has signed in in this browser.", "이 브라우저에서 다른 사용자가 로그인했습니다."],
-  token_expiring: ["The sign-in ends sooner than this needs.", "로그인이 이 작업에 필요한 시간보다 먼저 만료됩니다."],
-  body_not_repeatable: ["A body that is a stream cannot be sent again.", "스트림 본문은 다시 보낼 수 없습니다."],
+  user_changed: ["Somebody else has signed in here.", "다른 사용자가 로그인했습니다."],
+  token_expiring: ["The sign-in ends too soon for this.", "로그인이 곧 만료됩니다."],
+  body_not_repeatable: ["Please send it again.", "다시 보내 주세요."],
+  unreachable: ["The sign-in service does not answer.", "로그인 서비스가 응답하지 않습니다."],
 }
 
-/** Why something did not happen. `code` is for programs, `title` and `detail` are for people, in their language. */
+/** Why something did not happen: `code` for programs, `title` and `detail` for people, in their language. */
 export class PropylonError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -35,7 +32,7 @@ export class PropylonError extends Error {
     this.status = problem.status ?? 0
     this.title = problem.title ?? ""
     this.detail = problem.detail ?? ""
-    /** Everything that was said: `errors`, `sessions`, `ended_at`, `ended_by`, `retry_after_s`, ... */
+    /** All that was said. */
     this.problem = problem
   }
 }
@@ -44,6 +41,8 @@ const now = () => ({ at: Date.now(), since: performance.now() })
 // A wall clock may be set, a steady one may stand still while the laptop sleeps: whichever says more counts.
 /** @param {{ at: number, since: number, life: number }} held seconds */
 const left_s = ({ at, since, life }) => life - Math.max(Date.now() - at, performance.now() - since) / 1000
+/** @param {Held} held of another tab, whose steady clock is another one */
+const heard = (held) => ({ ...held, since: performance.now() - Math.max(0, Date.now() - held.at) })
 /** @param {number} ms */
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 /** @param {any} error whether Propylon itself has said no, and not something in between */
@@ -66,8 +65,7 @@ const unless = (promise, signal) =>
 /**
  * One sign-in, shared by all tabs of an origin.
  *
- * Events: `signed-in` with user and session; `signed-out` with the reason, and before it `evicted` where somebody ended the
- * session from elsewhere; `renewed`; `reauthentication-required`, which keeps the request for whoever calls `preventDefault`.
+ * Events: `signed-in`, `signed-out`, `evicted`, `renewed`, `reauthentication-required`.
  */
 export class Propylon extends EventTarget {
   #options
@@ -76,7 +74,7 @@ export class Propylon extends EventTarget {
   #name
   /** @type {Held | null} */
   #held = null
-  /** @type {string | null} whose page this is; outlives the session, so that nobody else goes on with what was begun */
+  /** @type {string | null} whose page this is, also after the session: nobody else goes on with what was begun */
   #owner = null
   /** @type {Problem | null} why nobody is signed in any more */
   #over = null
@@ -107,7 +105,7 @@ export class Propylon extends EventTarget {
   /** @param {Options} [options] */
   constructor(options = {}) {
     super()
-    this.#options = options
+    this.#options = { timeoutMs: 10_000, ...options }
     const page = globalThis.location?.origin ?? "null"
     this.#url = new URL(options.url ?? ".", options.url ? globalThis.location?.href : import.meta.url).href.replace(/\/+$/, "")
     this.#origins = new Set([this.#url, page, ...(options.origins ?? [])].map((one) => (one === "null" ? one : new URL(one).origin)))
@@ -139,7 +137,7 @@ export class Propylon extends EventTarget {
     })
   }
 
-  /** Signs out, in all tabs. Rejects where Propylon does not answer: the session goes on then. */
+  /** Signs out, in all tabs. Rejects where Propylon does not answer: then nobody is signed out. */
   async signOut() {
     await this.#ready()
     await this.#alone(async () => {
@@ -163,8 +161,7 @@ export class Propylon extends EventTarget {
   }
 
   /**
-   * As `fetch`, with what the mode needs: renewed before it runs out, repeated once after a refusal, resumed after the person
-   * has signed in or confirmed. Origins that are not named get a plain request.
+   * As `fetch`, with what the mode needs; repeated once after a refusal, resumed when the person is there again.
    * @param {RequestInfo | URL} input
    * @param {RequestInit} [init]
    * @returns {Promise<Response>}
@@ -202,7 +199,7 @@ export class Propylon extends EventTarget {
     })
   }
 
-  /** Lets go of timer, stream and channel. */
+  /** Lets go of all. */
   close() {
     clearTimeout(this.#timer)
     this.#stream?.abort()
@@ -224,7 +221,7 @@ export class Propylon extends EventTarget {
       this.#used = true
       await unless(this.#fresh(), signal)
       const held = this.#held
-      if (owner && this.#owner !== owner) throw this.#error(held ? "user_changed" : "signed_out")
+      if (owner && this.#owner !== owner) throw this.#error(held ? "user_changed" : "credential_missing")
       let [answer, problem] = [/** @type {Response | null} */ (null), this.#over]
       if (held || !before) {
         if (sent && streamed) throw this.#error("body_not_repeatable")
@@ -237,7 +234,7 @@ export class Propylon extends EventTarget {
         }
         problem = await answer.clone().json().catch(() => null)
         if (problem?.code === "credentials_wrong") return answer
-        if (held && this.#owner === owner && problem?.code !== STEP_UP) {
+        if (held && this.#owner === owner && problem?.code !== "reauthentication_required") {
           if (repeated) return answer
           repeated = true
           if (this.#held === held) await unless(this.#renew(held), signal)
@@ -312,6 +309,7 @@ export class Propylon extends EventTarget {
   /** @param {Problem} problem why nobody is signed in any more @param {{ leave?: boolean, told?: boolean }} [how] */
   #end(problem, { leave = false, told = false } = {}) {
     const sid = this.#held?.sid
+    const known = !sid && (leave || this.#over) // the stream was faster
     this.#held = null
     this.#over = leave ? null : problem
     clearTimeout(this.#timer)
@@ -322,8 +320,9 @@ export class Propylon extends EventTarget {
     if (!told) this.#post({ over: problem, sid, leave })
     if (leave) {
       this.#owner = null
-      this.#settle((one) => one.failed(this.#error("signed_out")))
+      this.#settle((one) => one.failed(this.#error("credential_missing")))
     }
+    if (known) return
     if (!BY_ITSELF.includes(problem.code)) this.#emit("evicted", problem)
     this.#emit("signed-out", problem)
   }
@@ -344,7 +343,7 @@ export class Propylon extends EventTarget {
     return this.#restoring
   }
 
-  /** After a load: another tab knows, or the storage, or a cookie tells. @returns {Promise<Who | null>} */
+  /** @returns {Promise<Who | null>} */
   async #find() {
     if (this.#held || (await this.#othersHave(0))) return null
     const { mode } = this.#options
@@ -380,7 +379,7 @@ export class Propylon extends EventTarget {
     await renewed.catch((error) => (left_s(held) > 0 ? undefined : Promise.reject(error)))
   }
 
-  /** However many want it at once, in however many tabs: one renewal serves them all. @param {Held} held */
+  /** One renewal for all who want it, in all tabs. @param {Held} held */
   #renew(held) {
     this.#renewing ??= this.#alone(async () => {
       if (this.#held === held && !(await this.#othersHave(held.n))) await this.#renewNow(held)
@@ -407,7 +406,7 @@ export class Propylon extends EventTarget {
     }
   }
 
-  /** The answer to a rotation may be lost; who asks again with the same gets the same. @param {Call} how */
+  /** The answer may be lost; who asks again with the same gets the same. @param {Call} how */
   #tokens(how) {
     const ask = () => this.#call("POST", "/v1/session/tokens", { needs: "access_token", ...how })
     return ask().catch((error) => (error.status ? Promise.reject(error) : sleep(100 + Math.random() * 300).then(ask)))
@@ -430,7 +429,7 @@ export class Propylon extends EventTarget {
     }).catch(() => {})
   }
 
-  /** Ahead of time, if the page was used: an open tab alone keeps nobody signed in. @param {Held} held */
+  /** Ahead of time, if the page was used: an open tab keeps nobody signed in. @param {Held} held */
   #arm(held) {
     clearTimeout(this.#timer)
     this.#used = false
@@ -445,19 +444,19 @@ export class Propylon extends EventTarget {
     let begun = false
     const locked = () => ((begun = true), work())
     try {
-      const signal = AbortSignal.timeout(3 * this.#timeout)
-      return await navigator.locks.request(this.#name, { signal }, locked)
+      const signal = AbortSignal.timeout(3 * this.#options.timeoutMs)
+      return await locks.request(this.#name, { signal }, locked)
     } catch (error) {
       if (begun) throw error
-      // There are no locks, or a tab that sleeps holds it. One at a time in this tab; the server bears the rest.
+      // None, or a tab that sleeps holds it. The server bears it.
       this.#turn = this.#turn.catch(() => {}).then(work)
       return this.#turn
     }
   }
 
-  /** Whoever holds the n-th that was given holds a lock that says so: the one thing that all tabs see alike. @returns {Promise<number>} */
+  /** Who holds the n-th holds a lock that says so: all tabs see locks alike. @returns {Promise<number>} */
   async #newest() {
-    const { held = [] } = (await globalThis.navigator?.locks?.query().catch(() => null)) ?? {}
+    const { held = [] } = (await locks?.query().catch(() => null)) ?? {}
     return Math.max(0, ...held.map(({ name }) => Number(name?.split(`${this.#name} #`)[1]) || 0))
   }
 
@@ -466,7 +465,7 @@ export class Propylon extends EventTarget {
     const before = this.#unmark
     return new Promise((marked) => {
       const hold = () => new Promise((release) => (before(), (this.#unmark = release), marked(0)))
-      globalThis.navigator?.locks ? navigator.locks.request(`${this.#name} #${n}`, { mode: "shared" }, hold).catch(marked) : marked(0)
+      locks ? locks.request(`${this.#name} #${n}`, { mode: "shared" }, hold).catch(marked) : marked(0)
     })
   }
 
@@ -474,9 +473,9 @@ export class Propylon extends EventTarget {
   async #othersHave(n) {
     if ((await this.#newest()) <= n) return false
     if ((this.#held?.n ?? 0) <= n) {
-      const heard = new Promise((done) => (this.#heard = done))
+      const answer = new Promise((done) => (this.#heard = done))
       this.#post({ ask: true })
-      await Promise.race([heard, sleep(SIBLING_WITHIN_MS)])
+      await Promise.race([answer, sleep(SIBLING_WITHIN_MS)])
     }
     return (this.#held?.n ?? 0) > n
   }
@@ -493,23 +492,27 @@ export class Propylon extends EventTarget {
     } else if (!held) {
       if (this.#held) this.#post({ held: this.#held })
     } else if (held.n > (this.#held?.n ?? 0)) {
-      this.#hold({ ...held, since: performance.now() - Math.max(0, Date.now() - held.at) }, who, { told: true, confirmed })
+      this.#hold(heard(held), who, { told: true, confirmed })
     }
+  }
+
+  /** @returns {any} */
+  get #storage() {
+    return /** @type {any} */ (globalThis)[this.#options.unsafe_storage ?? ""]
   }
 
   /** @returns {any} */
   #stored() {
     try {
-      const held = JSON.parse(/** @type {any} */ (globalThis)[this.#options.unsafe_storage ?? ""].getItem(this.#name))
-      return held && { ...held, since: performance.now() - Math.max(0, Date.now() - held.at) }
+      const held = JSON.parse(this.#storage.getItem(this.#name))
+      return held && heard(held)
     } catch {} // none, blocked, or not ours
   }
 
   /** @param {Held | null} held */
   #store(held) {
     try {
-      const storage = /** @type {any} */ (globalThis)[this.#options.unsafe_storage ?? ""]
-      held?.token ? storage.setItem(this.#name, JSON.stringify(held)) : storage.removeItem(this.#name)
+      held?.token ? this.#storage.setItem(this.#name, JSON.stringify(held)) : this.#storage.removeItem(this.#name)
     } catch {} // none, blocked, or full
   }
 
@@ -527,7 +530,6 @@ export class Propylon extends EventTarget {
         await unless(sleep(wait * (0.5 + Math.random())), signal).catch(() => {})
       }
     }
-    const locks = globalThis.navigator?.locks
     locks ? locks.request(`${this.#name} events`, { signal }, lead).catch(() => {}) : lead()
   }
 
@@ -577,15 +579,11 @@ export class Propylon extends EventTarget {
   #told(name, data, held) {
     if (name === "ended") this.#end(data)
     if (name === "signed-out") this.#end({ ...data, code: "signed_out" })
-    // Somebody has signed in on a page that does not know of this client.
+    // On a page without this client.
     if (name === "session" && data.id !== held.sid) this.#renew(held).catch(() => {})
   }
 
   // Talking to Propylon
-
-  get #timeout() {
-    return this.#options.timeoutMs ?? 10_000
-  }
 
   /** @param {string} [token] @returns {Record<string, string>} */
   #language(token) {
@@ -603,7 +601,7 @@ export class Propylon extends EventTarget {
   async #call(method, path, { body, token, credentials = "omit", needs }) {
     const headers = this.#language(token)
     if (body) headers["Content-Type"] = "application/json"
-    const signal = AbortSignal.timeout(this.#timeout)
+    const signal = AbortSignal.timeout(this.#options.timeoutMs)
     try {
       const answer = await fetch(this.#url + path, { method, headers, body: body && JSON.stringify(body), credentials, cache: "no-store", signal })
       this.#notice(answer)
@@ -633,7 +631,7 @@ export class Propylon extends EventTarget {
   /** @param {string} code @param {number} [status] */
   #error(code, status = 0) {
     const tag = this.#language()["Accept-Language"] ?? globalThis.navigator?.language ?? ""
-    return new PropylonError({ code, status, detail: SAID[code][/^ko/.test(tag) ? 1 : 0] })
+    return new PropylonError({ code, status, detail: (SAID[code] ?? SAID.unreachable)[/^ko/.test(tag) ? 1 : 0] })
   }
 
   /** @param {string} name @param {any} detail @returns {boolean} whether somebody has prevented what follows */

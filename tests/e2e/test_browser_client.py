@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 from tests.e2e.stories import PASSWORD, sign_in
 from tests.http.serving import Served, ServedSettings
 
@@ -68,7 +68,8 @@ class Window:
         self.context, self.url = context, url
         self.requests: Counter[str] = Counter()
         context.route("**/app*", lambda route: route.fulfill(content_type="text/html", body=PAGE % list(HEARD)))
-        context.on("request", lambda one: self.requests.update([f"{one.method} {urlsplit(one.url).path}"]))
+        self.leader: Page | None = None  # the tab that asked for the stream last
+        context.on("request", self._note)
 
     def tab(self, mode: str | None = None) -> Page:
         """Open the app in another tab."""
@@ -76,6 +77,12 @@ class Window:
         page.goto(f"{self.url}/app" + (f"?mode={mode}" if mode else ""))
         page.wait_for_selector("html[data-ready]")
         return page
+
+    def _note(self, request: Request) -> None:
+        name = f"{request.method} {urlsplit(request.url).path}"
+        self.requests[name] += 1
+        if name == EVENTS:
+            self.leader = request.frame.page
 
     def asked(self, name: str, times: int) -> None:
         """Wait until that was asked so often."""
@@ -230,16 +237,19 @@ def test_a_sign_in_on_propylons_own_page_is_noticed(window: Window, person: Pers
 @pytest.mark.parametrize("mode", MODES)
 def test_an_eviction_is_told_at_once_in_every_tab(window: Window, person: Person, mode: str) -> None:
     """No reload, no request; one tab holds the stream for all, and another one when it is closed."""
-    leader, page, third = (window.tab(mode) for _ in range(3))
-    enter(leader, person)
-    hears(third, "signed-in")
+    tabs = [window.tab(mode) for _ in range(3)]
+    enter(tabs[0], person)
+    for page in tabs:
+        hears(page, "signed-in")
     window.asked(EVENTS, 1)
-    leader.close()
+    assert window.leader is not None
+    tabs.remove(window.leader)
+    window.leader.close()
     window.asked(EVENTS, 2)
     window.requests.clear()
     person.sign_in_elsewhere()
     person.sign_in_elsewhere()
-    for one in (page, third):
+    for one in tabs:
         told = hears(one, "evicted")
         assert (told["code"], told["ended_by"]["kind"]) == ("session_evicted", "app")
         assert names(one)[-2:] == ["evicted", "signed-out"]
