@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
@@ -137,6 +138,32 @@ def test_control_c_at_the_prompt_makes_no_account(at_terminal: AtTerminal, tmp_p
     assert terminal.end() == 130
     assert "Traceback" not in terminal.shown
     assert not (tmp_path / "propylon.db").exists()
+
+
+async def signs_in(password: str) -> bool:
+    """Say whether Mina's account has this password."""
+    async with Propylon(store="sqlite:///propylon.db", password_profile="unsafe_cheapest") as propylon:
+        user = await propylon.runtime.store.find_user_by_email("mina@example.com")
+        assert user is not None
+        return await propylon.runtime.hashing.verify(user.password_hash, password.encode())
+
+
+def test_a_password_that_an_operator_sets_replaces_every_other(program: Run, add_user: AddUser) -> None:
+    """The rules are those of a sign-up; the old one is good for nothing, and nothing is shown of either."""
+    account = add_user()
+    new = "another horse battery"
+    for refused in ("short", "password123", account["email"], "x" * 257):
+        assert program("user", "password", account["email"], given=refused.encode()).status == 1
+    assert asyncio.run(signs_in(PASSWORD))
+    with closing(sqlite3.connect("propylon.db")) as db, db:
+        db.execute("UPDATE users SET password_hash = ''")  # as one that was imported without
+    assert json.loads(program("user", "password", account["email"], "--json", given=b"a third horse battery").out)
+    ran = program("user", "password", "MINA@example.com", "--json", given=new.encode())
+    assert json.loads(ran.out) == account
+    assert not asyncio.run(signs_in(PASSWORD))
+    assert asyncio.run(signs_in(new))
+    assert new not in ran.out + ran.err
+    assert program("user", "password", "nobody@example.com", given=new.encode()).status == 1
 
 
 def test_disabling_ends_and_enabling_does_not_bring_back(program: Run, add_user: AddUser) -> None:

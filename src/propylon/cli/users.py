@@ -75,6 +75,22 @@ def list_users(*, store: str | None, public_url: str | None, as_json: bool) -> N
         print_line(text("note.no_users"))
 
 
+@user.command("password", cls=Command, help=text("help.user_password"))
+@click.argument("email")
+@option("--password-stdin", help_key="password_stdin", is_flag=True)
+@store_options
+def set_password(email: str, *, password_stdin: bool, store: str | None, public_url: str | None, as_json: bool) -> None:
+    """Give an account another password, and end all its sessions."""
+    config = configured(store, public_url)
+    refuse_memory(config)
+    password = read_password(from_stdin=password_stdin or not sys.stdin.isatty())
+
+    async def work(runtime: Runtime) -> User:
+        return await runtime.accounts.set_password(email, password)
+
+    _print_user(with_store(config, work), "done.user_password", as_json=as_json)
+
+
 @user.command("disable", cls=Command, help=text("help.user_disable"))
 @click.argument("email")
 @store_options

@@ -9,12 +9,12 @@ import msgspec
 
 from propylon.config import check_role_name
 from propylon.core.discreet import Discreet
-from propylon.core.email import checked
+from propylon.core.email import canonical, checked
 from propylon.core.jose.access_token import MAX_ROLES
 from propylon.core.password import NO_PASSWORD, PasswordPolicy, as_hashed, prepared
 from propylon.core.principal import Principal, User
 from propylon.core.session import Ending, Session, SessionPolicy
-from propylon.errors import Conflict, CredentialRefused, RuleRefused, Unusable
+from propylon.errors import Conflict, CredentialRefused, NotFound, RuleRefused, Unusable
 from propylon.flows.caller import Caller
 from propylon.flows.randomness import Randomness
 from propylon.flows.throttling import SIGN_UP, Turnstile
@@ -143,6 +143,28 @@ class Accounts:
             raise CredentialRefused("credentials_wrong")
         self._log.record("authn_password_change", user=user.id, session=principal.session_id)
         return await self._confirmed(principal, caller)
+
+    async def set_password(self, email: str, new: str) -> User:
+        """Give an account another password, on an operator's word; all its sessions end.
+
+        Raises:
+            NotFound: ``user_unknown``.
+            RuleRefused: ``password_refused`` with the reason.
+        """
+        user = await self._known(email)
+        self._passwords.check(new, email=user.email, name=user.name, site_name=self._site_name)
+        hashed, ending = await self._hashing.hash(prepared(new)), Ending("password_changed", self._clock.now())
+        feed_ttl_s = self._policy.feed_ttl_s
+        while not await self._store.replace_password(user, hashed, ending, keep=None, feed_ttl_s=feed_ttl_s):
+            user = await self._known(email)  # changed in the same instant: an operator has the last word
+        self._log.record("authn_password_change", user=user.id)
+        return user
+
+    async def _known(self, email: str) -> User:
+        user = await self._store.find_user_by_email(canonical(email))
+        if user is None:
+            raise NotFound("user_unknown", email=email)
+        return user
 
     async def confirm(self, principal: Principal, password: str, caller: Caller) -> Session:
         """Prove again who is there (step-up): the time of authentication is now, all secrets are new."""
