@@ -13,8 +13,8 @@ from tests.adapters.prefork import WORKERS, gunicorn
 from tests.adapters.serving import Site, served
 from tests.http.driving import SESSION_COOKIE, refused
 
-ROUNDS = 10
-CONNECTIONS = 8
+ROUNDS = 4
+CONNECTIONS = 6
 
 
 @pytest.fixture(scope="module", params=["flask_app", "django_app"])

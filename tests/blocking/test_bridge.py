@@ -14,7 +14,8 @@ from tests.blocking.conftest import MakeBlocking, entered, environ, inside
 from tests.http.driving import EMAIL
 
 from propylon import CredentialRefused, Demand, Forbidden, Principal, PropylonError, SetupError, Unavailable
-from propylon.blocking import Asking, Blocking, asked_of
+from propylon.blocking import Asking, Blocking
+from propylon.blocking.environ import Asked
 from propylon.errors import Conflict, StoreUnavailable
 from propylon.verifier import Verifier
 
@@ -28,7 +29,7 @@ def asking(blocking: Blocking, client: httpx.Client) -> Callable[..., Asking]:
     cookie = f"propylon={client.cookies['propylon']}"
 
     def ask(method: str = "GET", **more: str) -> Asking:
-        return blocking.asking(asked_of({**environ(method, COOKIE=cookie), **more}))
+        return blocking.asking({**environ(method, COOKIE=cookie), **more})
 
     return ask
 
@@ -49,7 +50,7 @@ def test_nothing_is_started_before_the_first_question(make_blocking: MakeBlockin
     blocking = make_blocking()
     blocking.mount()
     assert threading.active_count() == before
-    assert refusal(blocking.asking(asked_of(environ())).principal) == "credential_missing"
+    assert refusal(blocking.asking(environ()).principal) == "credential_missing"
     assert threading.active_count() > before
 
 
@@ -187,8 +188,8 @@ def test_a_cookie_is_held_to_the_page_that_sent_it(asking: Callable[..., Asking]
 
 def test_a_visitor_is_nobody_and_a_bad_credential_is_refused(blocking: Blocking) -> None:
     """As everywhere."""
-    assert blocking.asking(asked_of(environ())).principal_or_none() is None
-    bad = blocking.asking(asked_of(environ(AUTHORIZATION="Bearer nonsense")))
+    assert blocking.asking(environ()).principal_or_none() is None
+    bad = blocking.asking(environ(AUTHORIZATION="Bearer nonsense"))
     assert refusal(bad.principal_or_none) == "credential_malformed"
 
 
@@ -224,8 +225,8 @@ def test_code_that_awaits_is_answered_on_its_own_loop(blocking: Blocking, asking
         told = [
             await awaited(asking("POST", **CROSS_SITE).principal_async),
             await awaited(lambda: asking().require_async(Demand.of(roles="admin"))),
-            await awaited(blocking.asking(asked_of(environ())).principal_or_none_async),
-            await awaited(blocking.asking(asked_of(environ(AUTHORIZATION="Bearer x"))).principal_or_none_async),
+            await awaited(blocking.asking(environ()).principal_or_none_async),
+            await awaited(blocking.asking(environ(AUTHORIZATION="Bearer x")).principal_or_none_async),
             str((await principal.data()).value),
             (await principal.user()).email,
             str(len(await asking().sign_out_async())),
@@ -315,9 +316,9 @@ def verifier(monkeypatch: pytest.MonkeyPatch) -> Verifier:
 def test_a_verifier_answers_threads_too(verifier: Verifier) -> None:
     """It is asked directly: no loop is started, and without its feed nobody is let in."""
     with Blocking(verifier) as blocking:
-        asking = blocking.asking(asked_of(environ(AUTHORIZATION="Bearer x")))
+        asking = blocking.asking(environ(AUTHORIZATION="Bearer x"))
         assert refusal(asking.principal) == "unavailable"
-        assert refusal(blocking.asking(asked_of(environ(COOKIE="propylon=x"))).principal) == "credential_missing"
+        assert refusal(blocking.asking(environ(COOKIE="propylon=x")).principal) == "credential_missing"
         assert refusal(asking.sign_out) == "not_at_hand"
         assert not [thread for thread in threading.enumerate() if thread.name == "propylon"]
     assert verifier.silent_for_s == float("inf")
@@ -340,9 +341,9 @@ def test_an_error_that_no_caller_can_be_told_about_is_logged(
     blocking: Blocking, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are told ``internal``; whoever runs the service is told what."""
-    answer = blocking.reply(SetupError("verifier_audience"), asked_of(environ()).scope)
+    answer = blocking.reply(SetupError("verifier_audience"), Asked(environ()).scope)
     assert (answer.status, b"internal" in answer.body) == (500, True)
     assert "audience" in caplog.text
     caplog.clear()
-    blocking.reply(CredentialRefused(), asked_of(environ()).scope)
+    blocking.reply(CredentialRefused(), Asked(environ()).scope)
     assert caplog.text == ""

@@ -12,7 +12,7 @@ import pytest
 STORY = """
 import os, sys
 from propylon import Propylon, PropylonError
-from propylon.blocking import Blocking, asked_of
+from propylon.blocking import Blocking
 
 before, store = sys.argv[1] == "opened", sys.argv[2]
 blocking = Blocking(Propylon(store=store, password_profile="unsafe_cheapest"))
@@ -20,7 +20,7 @@ blocking = Blocking(Propylon(store=store, password_profile="unsafe_cheapest"))
 def told():
     environ = {"REQUEST_METHOD": "GET", "HTTP_COOKIE": "propylon=nonsense", "HTTP_HOST": "localhost:8000"}
     try:
-        return blocking.asking(asked_of(environ)).principal().user_id
+        return blocking.asking(environ).principal().user_id
     except PropylonError as error:
         return str(error)
 

@@ -13,7 +13,8 @@ from tests.blocking.conftest import bridged, connected, entered, environ, with_a
 from tests.http.driving import EMAIL, PASSWORD, bearer, refused
 
 from propylon import PropylonError
-from propylon.blocking import Blocking, asked_of, served_of
+from propylon.blocking import Blocking, served_of
+from propylon.blocking.environ import Asked
 from propylon.http.bodies import MAX_BODY_BYTES
 from propylon.verifier import Verifier
 
@@ -204,4 +205,4 @@ def test_a_verifier_has_nothing_to_mount() -> None:
 
 def test_a_question_about_a_path_given_as_text_keeps_it() -> None:
     """Frameworks that have decoded it say so, and it is not decoded again."""
-    assert asked_of({**environ(), "PATH_INFO": "/가"}, path="/가").scope["path"] == "/가"
+    assert Asked({**environ(), "PATH_INFO": "/가"}, path="/가").scope["path"] == "/가"

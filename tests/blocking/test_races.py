@@ -13,7 +13,7 @@ import pytest
 from tests.blocking.conftest import MakeBlocking, environ, inside
 
 from propylon import CredentialRefused
-from propylon.blocking import Blocking, asked_of
+from propylon.blocking import Blocking
 from propylon.blocking.environ import Asked
 from propylon.core.revocation import FeedEntry
 from propylon.ports import Opened
@@ -36,7 +36,7 @@ class Held(NamedTuple):
     """A session, and a request with its cookie."""
 
     id: str
-    asked: Asked
+    environ: dict[str, Any]
 
 
 def opened(blocking: Blocking, number: int = 1) -> list[Held]:
@@ -53,9 +53,7 @@ def opened(blocking: Blocking, number: int = 1) -> list[Held]:
 
     blocking.run(work())
     cookies = [f"propylon={runtime.issuer.cookie(session)}" for session in sessions]
-    return [
-        Held(session.id, asked_of(environ(COOKIE=cookie))) for session, cookie in zip(sessions, cookies, strict=True)
-    ]
+    return [Held(session.id, environ(COOKIE=cookie)) for session, cookie in zip(sessions, cookies, strict=True)]
 
 
 def end(blocking: Blocking, held: Held) -> None:
@@ -66,7 +64,7 @@ def end(blocking: Blocking, held: Held) -> None:
 def passes(blocking: Blocking, held: Held) -> bool:
     """Ask who is calling."""
     try:
-        return blocking.asking(held.asked).principal().session_id == held.id
+        return blocking.asking(held.environ).principal().session_id == held.id
     except CredentialRefused as refusal:
         assert refusal.code == "session_revoked"  # noqa: PT017 - or it was refused for something else
         return False
@@ -75,7 +73,7 @@ def passes(blocking: Blocking, held: Held) -> bool:
 def remembered(blocking: Blocking, held: Held) -> bool:
     """Return whether this thread may answer without asking the loop."""
     gate = inside(blocking).runtime.gate
-    credential = inside(blocking).runtime.transport.presented(held.asked.scope)
+    credential = inside(blocking).runtime.transport.presented(Asked(held.environ).scope)
     return gate.recall_anywhere(credential) is not None
 
 
@@ -172,7 +170,7 @@ def test_all_counted_answers_are_counted(make_blocking: MakeBlocking) -> None:
     (held,) = opened(asked)
     warm(asked, held)
     gate = inside(asked).runtime.gate
-    before, credential = gate.recalled_elsewhere, inside(asked).runtime.transport.presented(held.asked.scope)
+    before, credential = gate.recalled_elsewhere, inside(asked).runtime.transport.presented(Asked(held.environ).scope)
     with ThreadPoolExecutor(4) as threads:
         counts = threads.map(lambda _: sum(bool(gate.recall_anywhere(credential)) for _ in range(500)), range(4))
     assert gate.recalled_elsewhere - before == sum(counts)

@@ -48,7 +48,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from propylon import Demand, Principal, PropylonError
 from propylon.adapters.django_user import SignedIn, Visitor
-from propylon.blocking import Asking, Blocking, asked_in, asked_of, served_of
+from propylon.blocking import Asking, Blocking, served_of
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
 from propylon.problems import status_of
@@ -141,8 +141,8 @@ class PropylonMiddleware:
         ours: Any = request
         # Over ASGI, Django joins what came in several headers, cookies too: the server's own word is better.
         scope = getattr(request, "scope", None)
-        asked = asked_of(request.META, path=request.path) if scope is None else asked_in(scope)
-        ours.propylon = auth().blocking.asking(asked)
+        bridge = auth().blocking
+        ours.propylon = bridge.asking(request.META, path=request.path) if scope is None else bridge.asking_in(scope)
         if auth().user_of is not None:
 
             async def auser() -> Any:

@@ -25,7 +25,7 @@ from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from propylon import Demand, Principal, PropylonError
-from propylon.blocking import Asking, Blocking, asked_of
+from propylon.blocking import Asking, Blocking
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
 from propylon.verifier import Verifier
@@ -104,10 +104,6 @@ class Auth:
             answer.headers.add(name, value)
         return answer
 
-    def asking(self) -> Asking:
-        """Return the question "who is calling?" of the current request."""
-        return self.blocking.asking(asked_of(request.environ))
-
     def _refuse(self, error: PropylonError) -> Response:
         told = self.blocking.reply(error, _asking().scope, pages=self._pages)
         return Response(told.body, told.status, told.headers)
@@ -154,11 +150,11 @@ def visitor() -> Principal | None:
 
 
 def _asking() -> Asking:
-    environ = request.environ
+    environ = request.environ  # once: every look through Flask's proxy costs as much as a look-up of ours
     asking: Asking | None = environ.get(_ASKING)
     if asking is None:
         auth: Auth = current_app.extensions[_EXTENSION]
-        asking = environ[_ASKING] = auth.asking()
+        asking = environ[_ASKING] = auth.blocking.asking(environ)
     return asking
 
 

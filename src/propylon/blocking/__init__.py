@@ -7,6 +7,6 @@ remembered is answered on the thread that asks; all else goes to the loop and ba
 from __future__ import annotations
 
 from propylon.blocking.bridge import Asking, Blocking
-from propylon.blocking.environ import asked_in, asked_of, served_of
+from propylon.blocking.environ import served_of
 
-__all__ = ["Asking", "Blocking", "asked_in", "asked_of", "served_of"]
+__all__ = ["Asking", "Blocking", "served_of"]

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from propylon.blocking.environ import Asked, Scope
+from propylon.blocking.environ import Asked, Environ, Scope
 from propylon.blocking.sides import Elsewhere, Inside, Side
 from propylon.core.demand import Demand
 from propylon.core.principal import Principal, SessionData, User
@@ -43,7 +43,7 @@ class Blocking:
         ::
 
             blocking = Blocking(Propylon.from_env())
-            principal = blocking.asking(asked_of(environ)).principal()
+            principal = blocking.asking(environ).principal()
     """
 
     def __init__(self, source: Propylon | Verifier, *, within_s: float = WITHIN_S) -> None:
@@ -78,9 +78,18 @@ class Blocking:
         """Close."""
         self.close()
 
-    def asking(self, asked: Asked) -> Asking:
-        """Return the question "who is calling?" of one request, of which ``asked_of`` tells."""
-        return Asking(self, asked)
+    def asking(self, environ: Environ, *, path: str | None = None) -> Asking:
+        """Return the question "who is calling?" of one request.
+
+        Args:
+            environ: of WSGI, or what a framework has made alike.
+            path: the whole path as text, where ``environ`` does not hold it as WSGI would.
+        """
+        return Asking(self, environ, path)
+
+    def asking_in(self, scope: Scope) -> Asking:
+        """Return the question of a request of which an ASGI server tells: its headers are as they were sent."""
+        return Asking(self, {}, None, scope)
 
     def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
         """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
@@ -169,24 +178,20 @@ class Blocking:
             self._starting.release()
 
 
-class Asking:
+class Asking(Asked):
     """The question of one request, for code that awaits and code that does not. Until it is asked it costs nothing.
 
     Attributes:
         was_asked: the answer to the request depends on who is calling, so it is nobody else's.
     """
 
-    __slots__ = ("_asked", "_blocking", "_principal", "was_asked")
+    __slots__ = ("_blocking", "_principal", "was_asked")
 
-    def __init__(self, blocking: Blocking, asked: Asked) -> None:
-        self._blocking, self._asked = blocking, asked
+    def __init__(self, blocking: Blocking, environ: Environ, path: str | None, scope: Scope | None = None) -> None:
+        self._environ, self._path, self._scope = environ, path, scope
+        self._blocking = blocking
         self._principal: Principal | None = None
         self.was_asked = False
-
-    @property
-    def scope(self) -> Scope:
-        """The request, for ``Blocking.reply``."""
-        return self._asked.scope
 
     def principal(self) -> Principal:
         """Return the principal.
@@ -198,7 +203,7 @@ class Asking:
         """
         if self._principal is None:
             self.was_asked = True
-            self._principal = self._blocking.side().identify(self._asked)
+            self._principal = self._blocking.side().identify(self)
         return self._principal
 
     def principal_or_none(self) -> Principal | None:
@@ -212,7 +217,7 @@ class Asking:
 
     def require(self, demand: Demand) -> Principal:
         """Return the principal where it meets a demand; raises as ``principal`` and ``Demand.check`` do."""
-        principal = self.principal()
+        principal = self._principal or self.principal()
         self._blocking.side().require(principal, demand)
         return principal
 
@@ -229,7 +234,7 @@ class Asking:
         """Do as ``principal`` does; where it would wait, the caller's event loop turns."""
         if self._principal is None:
             self.was_asked = True
-            self._principal = await self._blocking.side().identify_async(self._asked)
+            self._principal = await self._blocking.side().identify_async(self)
         return self._principal
 
     async def principal_or_none_async(self) -> Principal | None:

@@ -26,7 +26,6 @@ _ASKED = {
     "HTTP_ACCEPT": b"accept",
     "HTTP_ACCEPT_LANGUAGE": b"accept-language",
 }
-_CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
 _BODY = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 
 # WSGI joins equal headers by a comma, which no token of ours can hold. Cookies are not taken apart like this: a comma
@@ -35,7 +34,13 @@ _NEXT_TOKEN = re.compile(rb",[ \t]*(?=(?:bearer|dpop)\b)", re.IGNORECASE)
 
 
 class Asked:
-    """One request, as far as questions go. What nobody looks at is not made."""
+    """One request, as far as questions go. What nobody looks at is not made.
+
+    Args:
+        environ: of WSGI, or what a framework has made alike.
+        path: the whole path as text, where ``environ`` does not hold it as WSGI would.
+        scope: instead, what an ASGI server says.
+    """
 
     __slots__ = ("_environ", "_path", "_scope")
 
@@ -60,27 +65,18 @@ class Asked:
         method = environ["REQUEST_METHOD"]
         if method not in SAFE_METHODS:
             return self.scope
-        headers = [(_ASKED[key], environ[key].encode("latin-1")) for key in _CREDENTIALS if key in environ]
-        return {"method": method, "headers": _parted(headers)}
-
-
-def asked_of(environ: Environ, *, path: str | None = None) -> Asked:
-    """Return a request for ``Blocking.asking``.
-
-    Args:
-        environ: of WSGI, or what a framework has made alike.
-        path: the whole path as text, where ``environ`` does not hold it as WSGI would.
-    """
-    return Asked(environ, path)
-
-
-def asked_in(scope: Scope) -> Asked:
-    """Return a request for ``Blocking.asking`` of which an ASGI server tells: its headers are as they were sent."""
-    return Asked({}, scope=scope)
+        headers: Headers = []
+        if (cookie := environ.get("HTTP_COOKIE")) is not None:
+            headers.append((b"cookie", cookie.encode("latin-1")))
+        if (authorization := environ.get("HTTP_AUTHORIZATION")) is not None:
+            headers.append((b"authorization", authorization.encode("latin-1")))
+            if "," in authorization:
+                headers = _parted(headers)
+        return {"method": method, "headers": headers}
 
 
 def served_of(environ: Environ) -> Scope:
-    """Return the whole request, without its body."""
+    """Return the whole request, without its body; see ``Asked`` for a part of it."""
     headers = [(key[5:].lower().replace("_", "-").encode("latin-1"), value) for key, value in _given(environ)]
     headers += [(name, environ[key].encode("latin-1")) for key, name in _BODY.items() if environ.get(key)]
     return _scope(environ, headers, None, _decoded(environ.get("SCRIPT_NAME", "")))
