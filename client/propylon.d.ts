@@ -1,4 +1,4 @@
-/** Why something did not happen: `code` for programs, `title` and `detail` for people, in their language. */
+/** `code` is for programs, `title` and `detail` for people. */
 export class PropylonError extends Error {
     /** @param {Problem} problem */
     constructor(problem: Problem);
@@ -24,7 +24,7 @@ export class Propylon extends EventTarget {
      * @returns {Promise<Who>}
      */
     signIn({ email, password, remember, mode, end }: SignIn): Promise<Who>;
-    /** Signs out, in all tabs. Rejects where Propylon does not answer: then nobody is signed out. */
+    /** Signs out, in all tabs; rejects where Propylon does not answer. */
     signOut(): Promise<void>;
     /**
      * Says who is signed in, as `GET /v1/session` does; null when nobody is.
@@ -39,7 +39,7 @@ export class Propylon extends EventTarget {
      */
     fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
     /**
-     * Makes sure that the sign-in lasts for so many seconds from now.
+     * The sign-in lasts for so many seconds from now, or this rejects.
      * @param {number} seconds
      */
     ensureFresh(seconds: number): Promise<void>;

@@ -1,4 +1,4 @@
-// Propylon in the browser: one sign-in for all tabs, whichever way it travels. Explained in docs/client.md.
+// Explained in docs/client.md.
 
 /** @import { Call, Held, Kept, Options, Problem, SignIn, Who } from "./types.js" */
 
@@ -6,7 +6,7 @@
 const COOKIE_SURE_S = 300
 // The server says something every 15 seconds.
 const SILENCE_MS = 45_000
-// What a tab that sleeps has been given, it cannot pass on.
+// A tab that sleeps passes nothing on.
 const SIBLING_WITHIN_MS = 1_000
 const locks = globalThis.navigator?.locks
 // Ends that nobody brought about from elsewhere.
@@ -21,7 +21,7 @@ const SAID = {
   unreachable: ["The sign-in service does not answer.", "로그인 서비스가 응답하지 않습니다."],
 }
 
-/** Why something did not happen: `code` for programs, `title` and `detail` for people, in their language. */
+/** `code` is for programs, `title` and `detail` for people. */
 export class PropylonError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -38,7 +38,7 @@ export class PropylonError extends Error {
 }
 
 const now = () => ({ at: Date.now(), since: performance.now() })
-// A wall clock may be set, a steady one may stand still while the laptop sleeps: whichever says more counts.
+// While a laptop sleeps, a steady clock may stand still: whichever says more counts.
 /** @param {{ at: number, since: number, life: number }} held seconds */
 const left_s = ({ at, since, life }) => life - Math.max(Date.now() - at, performance.now() - since) / 1000
 /** @param {Held} held of another tab, whose steady clock is another one */
@@ -137,7 +137,7 @@ export class Propylon extends EventTarget {
     })
   }
 
-  /** Signs out, in all tabs. Rejects where Propylon does not answer: then nobody is signed out. */
+  /** Signs out, in all tabs; rejects where Propylon does not answer. */
   async signOut() {
     await this.#ready()
     await this.#alone(async () => {
@@ -174,7 +174,7 @@ export class Propylon extends EventTarget {
   }
 
   /**
-   * Makes sure that the sign-in lasts for so many seconds from now.
+   * The sign-in lasts for so many seconds from now, or this rejects.
    * @param {number} seconds
    */
   async ensureFresh(seconds) {
@@ -261,7 +261,7 @@ export class Propylon extends EventTarget {
   }
 
   /**
-   * Keeps a request until the person is there again; false where nobody sees to that.
+   * Keeps a request until the person is there again, if somebody sees to that.
    * @param {Problem} problem @param {string | null} owner @param {AbortSignal} signal @returns {Promise<boolean>}
    */
   #interrupted(problem, owner, signal) {

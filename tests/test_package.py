@@ -196,12 +196,30 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFi
     """Templates, texts, migrations, styles, types: every file of the package, and no test."""
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     files = (path.relative_to(SOURCE.parent) for path in SOURCE.rglob("*") if path.is_file())
-    assert packed == {path.as_posix() for path in files if "__pycache__" not in path.parts}
+    client = "propylon/web/static/propylon.js"
+    assert packed == {client, *(path.as_posix() for path in files if "__pycache__" not in path.parts)}
+    assert wheel.read(client) == (ROOT / "client/propylon.js").read_bytes()
     for needed in (
         "py.typed", "locales/en.json", "locales/ko.json", "stores/sql/0001_initial.sql", "web/static/propylon.css",
         "web/templates/sign_in.html.j2", "outside/data/common_passwords.txt.gz",
     ):  # fmt: skip
         assert f"propylon/{needed}" in packed
+
+
+SERVED = """
+import propylon.web.assets as assets
+print(assets.__file__, assets.CLIENT.digest)
+"""
+
+
+def test_the_browser_client_is_found_in_the_tree_and_in_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """The same bytes, wherever Propylon was installed from."""
+    wheel.extractall(tmp_path)
+    here = run(SERVED).split()
+    packed = run(f"import sys; sys.path.insert(0, {str(tmp_path)!r}){SERVED}").split()
+    assert packed[0].startswith(str(tmp_path))
+    assert here[0].startswith(str(SOURCE))
+    assert packed[1] == here[1]
 
 
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
