@@ -1,0 +1,99 @@
+"""Real servers with something planted in them: the verdicts turn, and what dies is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from propylon.agora.experiment import Study, judged
+from propylon.agora.experiments import multilogin, payload, tokens
+from propylon.agora.results import Findings
+from propylon.agora.said import Said
+from propylon.agora.stage import Stage
+from propylon.agora.stage.generator import Request, Shot
+
+
+@pytest.fixture
+def stage() -> Any:
+    """A stage that is cleared away."""
+    held = Stage()
+    yield held
+    held.close()
+    assert not held.folder.exists()
+
+
+def studied(stage: Stage, experiment: Any) -> Findings:
+    """Run an experiment with the least effort."""
+    findings = Findings(experiment.name)
+    experiment.measure(Study("quick", stage, experiment.quantities, findings))
+    findings.verdicts = judged(experiment, findings, 0.03)
+    return findings
+
+
+def test_a_limit_that_leaks_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same experiment on servers without a limit says that it does not hold."""
+    only = {"bearer_sqlite": multilogin.OURS["bearer_sqlite"]}
+    monkeypatch.setattr(multilogin, "OURS", only)
+    monkeypatch.setattr(multilogin, "NODES", 2)
+    monkeypatch.setattr(Study, "pick", lambda _, quick, __: 24 if quick == 90 else 1)
+    leaky = {name: value for name, value in multilogin.FAST.items() if name != "session_limit"}
+    monkeypatch.setattr(multilogin, "FAST", leaky)
+    assert studied(stage, multilogin.EXPERIMENT).verdicts[0].outcome == "does_not_hold"
+
+
+def test_the_hard_cases_come_out_right_on_a_real_server(stage: Stage) -> None:
+    """All of them; and the first try fails at three of its four."""
+    findings = studied(stage, tokens.EXPERIMENT)
+    assert findings.variants["propylon"].facts["held"] == dict.fromkeys([one[0] for one in tokens.CASES], True)
+    assert findings.median("first_try", "held") == 1
+
+
+def test_nobody_can_be_read_in_a_token_of_ours(stage: Stage) -> None:
+    """The token of a real server, after it has expired."""
+    findings = studied(stage, payload.EXPERIMENT)
+    assert [verdict.outcome for verdict in findings.verdicts] == ["does_not_hold", "holds"]
+
+
+def test_a_server_that_does_not_start_says_why(stage: Stage) -> None:
+    """With its own last words, as the reason of that variant alone."""
+    findings = Findings("x")
+    study = Study("quick", stage, {}, findings)
+
+    def start(on: Stage) -> dict[str, float]:
+        with on.propylon({"mode": "pigeon"}):
+            return {}
+
+    study.once("a", Said("a", "a"), start)
+    reason = findings.variants["a"].reason
+    assert findings.variants["a"].status == "failed"
+    assert reason is not None
+    assert "pigeon" in reason.en
+
+
+def test_requests_without_an_answer_are_counted(stage: Stage) -> None:
+    """A server that dies under load shows as errors, not as a pause."""
+    with stage.propylon() as site:
+        answered = stage.fire(Shot(site.url, (Request("/lazy"),) * 20, connections=4))
+        refused = stage.fire(Shot(site.url, (Request("/me"),) * 20, connections=4))
+    gone = stage.fire(Shot(site.url, (Request("/lazy"),) * 5))
+    assert (answered.statuses, answered.errors) == ({"200": 20}, 0)
+    assert (refused.statuses, refused.errors) == ({"401": 20}, 20)
+    assert (gone.statuses, gone.errors) == ({"0": 5}, 5)
+
+
+def test_nothing_is_left_running(stage: Stage) -> None:
+    """Neither the server nor its workers, also when the experiment breaks."""
+    ran: list[int] = []
+
+    def breaks() -> None:
+        with stage.propylon(workers=2) as site:
+            children = Path(f"/proc/{site.pid}/task/{site.pid}/children").read_text().split()
+            ran.extend((site.pid, *map(int, children)))
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        breaks()
+    assert len(ran) > 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ran)
