@@ -45,6 +45,9 @@ ENVIRONMENT = {
     "cli/serve.py": "hands the settings to the workers, and the metrics library its directory",
     "cli/serving.py": "takes the number of workers from the parent process",
     "http/metrics.py": "the metrics library reads its directory there",
+    "agora/site.py": "whether it is the baseline, which its parent process says",
+    "agora/naive.py": "where its file lies, likewise",
+    "agora/stage/sites.py": "hands the servers of an experiment their settings, and nobody's own",
 }
 
 # Codes that no caller ever sees, and why.
@@ -71,7 +74,7 @@ NEVER_ANSWERED = {
 # What a check returns proves that it was made, so nobody else may construct it.
 MADE_BY = {
     "Principal": {"core/access.py", "flows/gate.py"},
-    "AccessClaims": {"core/jose/access_token.py", "flows/issue.py"},
+    "AccessClaims": {"core/jose/access_token.py", "flows/issue.py", "agora/experiments/crypto.py"},
     "Presented": {"core/secret.py"},
     "VerificationKey": {"core/jose/jwk.py"},
     "Credential": {"http/transport.py"},

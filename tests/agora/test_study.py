@@ -16,7 +16,7 @@ from propylon.agora.experiments import load
 from propylon.agora.results import Findings
 from propylon.agora.results import load as loaded
 from propylon.agora.said import Said
-from propylon.agora.stage import Missing, Stage
+from propylon.agora.stage import Absent, Stage
 
 QUANTITIES = {"us": Quantity(Said("time", "시간"), "us", "less")}
 NOWHERE = cast("Stage", None)
@@ -79,7 +79,7 @@ def test_one_that_breaks_while_it_starts_is_ended_at_once() -> None:
 def test_what_is_missing_on_a_machine_is_not_run_and_says_what_to_install() -> None:
     """It is no failure."""
     findings = Findings("x")
-    missing = contestant("a", [Missing("redis-server", "redis-server")])
+    missing = contestant("a", [Absent("redis-server", "redis-server")])
     study(findings).compare([missing, contestant("b", [9, 1, 2, 3])])
     variant = findings.variants["a"]
     assert variant.status == "not_run"

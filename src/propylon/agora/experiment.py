@@ -12,7 +12,7 @@ from propylon.agora.figures import Figure
 from propylon.agora.plots import Plot
 from propylon.agora.results import Effort, Findings, NotMeasured, Status, Variant, Verdict
 from propylon.agora.said import Said
-from propylon.agora.stage import Missing, Stage
+from propylon.agora.stage import Absent, Stage
 
 logger = logging.getLogger("propylon.agora")
 
@@ -156,7 +156,7 @@ class Study:
         if not isinstance(error, Exception):
             raise error
         variant = self.findings.variants[name]
-        if isinstance(error, Missing):
+        if isinstance(error, Absent):
             variant.status, variant.reason = "not_run", error.said
             return
         logger.debug("%s failed", name, exc_info=error)

@@ -1,6 +1,6 @@
 """What a run leaves behind: ``results.json``, written anew after every experiment, read by reports and comparisons.
 
-``docs/agora/results.schema.json`` is made from these types.
+Its fields are told in ``docs/agora/README.md``.
 """
 
 from __future__ import annotations

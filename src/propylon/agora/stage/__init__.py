@@ -13,11 +13,11 @@ from propylon.agora.stage.browsers import Browser, chromium
 from propylon.agora.stage.generator import Answered, Shot, fire
 from propylon.agora.stage.nginx import nginx
 from propylon.agora.stage.postgres import PostgresServer
-from propylon.agora.stage.processes import Missing, free_port
+from propylon.agora.stage.processes import Absent, free_port
 from propylon.agora.stage.redis import RedisServer
 from propylon.agora.stage.sites import Account, Site, serving
 
-__all__ = ["Account", "Answered", "Browser", "Missing", "PostgresServer", "RedisServer", "Shot", "Site", "Stage"]
+__all__ = ["Absent", "Account", "Answered", "Browser", "PostgresServer", "RedisServer", "Shot", "Site", "Stage"]
 
 
 class Stage:

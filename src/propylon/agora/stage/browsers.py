@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from propylon.agora.stage.processes import Missing
+from propylon.agora.stage.processes import Absent
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as _Browser
@@ -26,11 +26,11 @@ def chromium() -> Iterator[Browser]:
     """Run it until the block ends."""
     path = next((found for name in _NAMES if (found := shutil.which(name))), None)
     if path is None:
-        raise Missing("chromium", "chromium")
+        raise Absent("chromium", "chromium")
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415 - an extra, and half a second
     except ImportError:
-        raise Missing("playwright", "propylon[agora]") from None
+        raise Absent("playwright", "propylon[agora]") from None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from propylon.agora.stage.processes import Missing, done, free_port, program, running, wait_for
+from propylon.agora.stage.processes import Absent, done, free_port, program, running, wait_for
 
 # What it acknowledged may be lost with the machine: it lives as long as an experiment. Both sides have it alike.
 _SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=100", "shared_buffers=64MB")
@@ -61,7 +61,7 @@ class PostgresServer:
         try:
             account = pwd.getpwnam("postgres")
         except KeyError:
-            raise Missing("postgres", "postgresql") from None
+            raise Absent("postgres", "postgresql") from None
         os.chown(self._folder, account.pw_uid, account.pw_gid)
         self._as = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 

@@ -23,7 +23,7 @@ _ELSEWHERE = ("/usr/sbin", "/usr/local/sbin")
 _PR_SET_PDEATHSIG = 1
 
 
-class Missing(Exception):
+class Absent(Exception):
     """A component is not on this machine."""
 
     def __init__(self, what: str, package: str) -> None:
@@ -39,11 +39,11 @@ class Broke(RuntimeError):
 
 
 def program(name: str, package: str) -> str:
-    """Return the path of a program; raises ``Missing`` where there is none."""
+    """Return the path of a program; raises ``Absent`` where there is none."""
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_ELSEWHERE))
     if found is None and not versions:
-        raise Missing(name, package)
+        raise Absent(name, package)
     return str(versions[-1]) if versions else str(found)
 
 
