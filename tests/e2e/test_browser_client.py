@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
+from tests.documents import ROOT, blocks
 from tests.e2e.stories import PASSWORD, sign_in
 from tests.http.serving import Served, ServedSettings
 
@@ -311,3 +312,26 @@ def test_without_locks_and_channels_a_tab_is_on_its_own_and_works(window: Window
             == 200
         )
     assert window.requests[TOKENS] == 3  # one to find out who is there in the second tab, and one each
+
+
+def test_the_page_of_the_guide_works_as_it_stands(window: Window, person: Person) -> None:
+    """docs/client.md: a wrong password says so, the right one greets, an eviction and a sign-out are shown."""
+    (page_,) = blocks(ROOT / "docs/client.md", "html")
+    window.context.route("**/guide", lambda route: route.fulfill(content_type="text/html", body=page_.text))
+    page = window.context.new_page()
+    page.goto(f"{window.url}/guide")
+    page.fill("input[name=email]", person.account["email"])
+    for password, told in (("wrong", "password"), (PASSWORD, "Hello Mina")):
+        page.fill("input[name=password]", password)
+        page.click("#sign-in button")
+        expect(page.locator("#told")).to_contain_text(told)
+    page.reload()
+    expect(page.locator("#told")).to_have_text("Hello Mina")
+    person.end_all_sessions()
+    expect(page.locator("#told")).to_contain_text("ended")
+    expect(page.locator("#sign-in")).to_be_visible()
+    page.fill("input[name=email]", person.account["email"])
+    page.fill("input[name=password]", PASSWORD)
+    page.click("#sign-in button")
+    page.click("#sign-out")
+    expect(page.locator("#sign-in")).to_be_visible()

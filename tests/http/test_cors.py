@@ -75,7 +75,7 @@ async def test_a_configured_origin_reads_answers_with_credentials(page: httpx.As
     assert shared(answer) == {
         "access-control-allow-origin": origin,
         "access-control-allow-credentials": "true",
-        "access-control-expose-headers": "ETag, Retry-After, WWW-Authenticate, Propylon-Mode, Content-Language",
+        "access-control-expose-headers": "ETag, Retry-After, WWW-Authenticate, Propylon-Mode, Content-Language, Date",
     }
 
 
@@ -100,7 +100,7 @@ async def test_a_preflight_allows_the_methods_and_headers_of_the_contract(page: 
         "access-control-allow-methods": "GET, POST, PUT, DELETE",
         "access-control-allow-headers": "Authorization, Content-Type, If-Match",
         "access-control-max-age": "600",
-        "access-control-expose-headers": "ETag, Retry-After, WWW-Authenticate, Propylon-Mode, Content-Language",
+        "access-control-expose-headers": "ETag, Retry-After, WWW-Authenticate, Propylon-Mode, Content-Language, Date",
     }
 
 

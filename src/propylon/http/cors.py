@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from propylon.http.transport import header
 
-EXPOSED_HEADERS = ("ETag", "Retry-After", "WWW-Authenticate", "Propylon-Mode", "Content-Language")
+EXPOSED_HEADERS = ("ETag", "Retry-After", "WWW-Authenticate", "Propylon-Mode", "Content-Language", "Date")
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "If-Match")
 ALLOWED_METHODS = ("GET", "POST", "PUT", "DELETE")
 MAX_AGE_S = 600
