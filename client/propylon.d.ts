@@ -10,12 +10,13 @@ export class PropylonError extends Error {
     /** All that was said. */
     problem: Problem;
 }
+declare const Propylon_base: new () => Events;
 /**
  * One sign-in, shared by all tabs of an origin.
  *
  * Events: `signed-in`, `signed-out`, `evicted`, `renewed`, `reauthentication-required`.
  */
-export class Propylon extends EventTarget {
+export class Propylon extends Propylon_base {
     /** @param {Options} [options] */
     constructor(options?: Options);
     /**
@@ -53,6 +54,8 @@ export class Propylon extends EventTarget {
     #private;
 }
 import type { Problem } from "./types.js";
+import type { Events } from "./types.js";
 import type { SignIn } from "./types.js";
 import type { Who } from "./types.js";
 import type { Options } from "./types.js";
+export {};

@@ -1,6 +1,6 @@
 // Explained in docs/client.md.
 
-/** @import { Call, Held, Kept, Options, Problem, SignIn, Who } from "./types.js" */
+/** @import { Call, Events, Held, Kept, Options, Problem, SignIn, Who } from "./types.js" */
 
 // A cookie shows nobody whose it is: after so long without a request, that is asked first.
 const COOKIE_SURE_S = 300
@@ -67,7 +67,7 @@ const unless = (promise, signal) =>
  *
  * Events: `signed-in`, `signed-out`, `evicted`, `renewed`, `reauthentication-required`.
  */
-export class Propylon extends EventTarget {
+export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   #options
   #url
   #origins

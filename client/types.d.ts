@@ -63,6 +63,29 @@ export interface Problem {
   [more: string]: any
 }
 
+/** What the events carry in `detail`. */
+export interface Details {
+  "signed-in": Who
+  "signed-out": Problem
+  evicted: Problem
+  renewed: { expiresInS: number }
+  /** `preventDefault` keeps the request until `confirm`, `signIn` or `resume`. */
+  "reauthentication-required": Problem & { resume: () => void; cancel: () => void }
+}
+
+export interface Events extends EventTarget {
+  addEventListener<Name extends keyof Details>(
+    type: Name,
+    listener: (event: CustomEvent<Details[Name]>) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+}
+
 /** What one tab holds. `n` counts what all tabs have been given; `at` and `since` are one moment by two clocks. */
 export interface Held {
   mode: Mode

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.documents import blocks
 from tests.http.serving import Served
 
 from propylon.web.assets import CLIENT
@@ -81,21 +82,24 @@ auth.confirm()
 auth.token
 auth.refresh()
 auth.fetch()
+auth.addEventListener("renewed", (event) => event.detail.code)
 export {}
 """
 
 
 def test_wrong_use_is_refused_by_the_types(tmp_path: Path) -> None:
-    """Whoever uses TypeScript learns of each before anything runs; right use before them passes."""
+    """Whoever uses TypeScript learns of each before anything runs; right use passes, and that of docs/client.md."""
     for name in ("propylon.d.ts", "types.d.ts"):
         (tmp_path / name).write_bytes((HERE / name).read_bytes())
     (tmp_path / "use.ts").write_text(USE + WRONG)
+    guide = "".join(block.text for block in blocks(ROOT / "docs/client.md", "js"))
+    (tmp_path / "guide.ts").write_text(guide.replace('"/propylon.js"', '"./propylon.js"'))
     options = ["--strict", "--noEmit", "--target", "ES2022", "--module", "ES2022", "--moduleResolution", "bundler"]
-    command = ["node", COMPILER, *options, "--lib", "ES2022,DOM", tmp_path / "use.ts"]
+    command = ["node", COMPILER, *options, "--lib", "ES2022,DOM", "use.ts", "guide.ts"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
-    refused = [int(line) for line in re.findall(r"use\.ts\((\d+),", done.stdout)]
+    refused = [(name, int(line)) for name, line in re.findall(r"(\w+)\.ts\((\d+),", done.stdout)]
     first = len(USE.splitlines()) + 1
-    assert refused == list(range(first, first + len(WRONG.splitlines()) - 1)), done.stdout
+    assert refused == [("use", first + n) for n in range(len(WRONG.splitlines()) - 1)], done.stdout
 
 
 def test_the_modules_own_tests_pass(serve: Callable[..., Served]) -> None:
