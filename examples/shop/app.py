@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, StrictInt
+from pydantic import BaseModel, Field, StrictInt
 
 from examples.shop import cart, catalogue, demo, refusals
 from examples.shop.orders import Order, Orders
 from examples.shop.page import Page
-from propylon import Propylon
-from propylon.adapters.fastapi import Auth, SignedIn, user
+from propylon import Principal, Propylon
+from propylon.adapters.fastapi import Auth, SignedIn, require, user
 
 propylon = Propylon.from_env()
 orders = Orders(Path(os.environ.get("SHOP_DB", "shop.db")))
@@ -27,6 +27,13 @@ orders = Orders(Path(os.environ.get("SHOP_DB", "shop.db")))
 app = FastAPI(title="The shop", docs_url=None, redoc_url=None)
 Auth(propylon).guard(app, mount=False)
 app.add_exception_handler(RequestValidationError, refusals.refuse)
+
+# An order takes a moment: whoever begins one has a token that does not end in the middle.
+Ordering = Annotated[Principal, require(left_s=2)]
+# What costs as much as this is ordered by somebody who has just given the password, and not by whoever finds an open
+# laptop. Not a dependency, as it depends on what is ordered: the route asks.
+BIG_KRW = 300_000
+just_confirmed = propylon.require(fresh_s=int(os.environ.get("SHOP_FRESH_S", "300")))
 
 # Letters, digits and signs of ASCII: what a UUID is made of, and nothing that a log or a proxy could alter.
 IdempotencyKey = Annotated[str, Header(min_length=8, max_length=100, pattern=r"^[!-~]+$")]
@@ -36,6 +43,13 @@ class Quantity(BaseModel):
     """How many."""
 
     quantity: StrictInt = 1
+
+
+class Wanted(BaseModel):
+    """What the visitor saw when they pressed the button: which cart, and what was in it."""
+
+    cart: Annotated[str, Field(max_length=100)]
+    lines: dict[str, StrictInt]
 
 
 @app.get("/me")
@@ -75,25 +89,25 @@ async def show_me(who: SignedIn) -> dict[str, Any]:
 @app.get("/api/cart")
 async def show_cart(who: SignedIn) -> dict[str, Any]:
     """Show the cart of this session."""
-    return _cart((await who.data()).value)
+    return _cart(who, (await who.data()).value)
 
 
 @app.post("/api/cart/{product}")
 async def add_to_cart(product: str, body: Quantity, who: SignedIn) -> dict[str, Any]:
     """Add to the cart. However many tabs add at the same time, nothing is lost."""
-    return _cart((await who.update_data(cart.add(product, body.quantity))).value)
+    return _cart(who, (await who.update_data(cart.add(product, body.quantity))).value)
 
 
 @app.put("/api/cart/{product}")
 async def set_quantity(product: str, body: Quantity, who: SignedIn) -> dict[str, Any]:
     """Set the quantity of one product; 0 takes it out."""
-    return _cart((await who.update_data(cart.put(product, body.quantity))).value)
+    return _cart(who, (await who.update_data(cart.put(product, body.quantity))).value)
 
 
 @app.delete("/api/cart")
 async def empty_cart(who: SignedIn) -> dict[str, Any]:
     """Empty the cart."""
-    return _cart((await who.update_data(cart.empty)).value)
+    return _cart(who, (await who.update_data(cart.empty)).value)
 
 
 @app.get("/api/orders")
@@ -103,15 +117,24 @@ async def show_orders(who: SignedIn) -> list[Order]:
 
 
 @app.post("/api/orders", status_code=201)
-async def place_order(idempotency_key: IdempotencyKey, who: SignedIn, response: Response) -> Order:
-    """Order what is in the cart. The same key, or the same cart, again gives the same order: 200."""
+async def place_order(
+    request: Request,
+    response: Response,
+    who: Ordering,
+    idempotency_key: IdempotencyKey,
+    wanted: Wanted | None = None,
+) -> Order:
+    """Order what the visitor saw, or what is in the cart. The same key, or the same cart, gives the same order: 200."""
     data = (await who.data()).value
-    bought, name = cart.lines(data), cart.name(who.session_id, data)
-    order, is_new = await asyncio.to_thread(
-        orders.place, who.user_id, idempotency_key, name, bought, catalogue.total_krw(bought)
-    )
+    name, bought = cart.name(who, data), cart.lines(data)
+    if wanted:
+        name, bought = wanted.cart, cart.seen(who, wanted.cart, wanted.lines)
+    total_krw = catalogue.total_krw(bought)
+    if total_krw >= BIG_KRW:
+        await just_confirmed(request)
+    order, is_new = await asyncio.to_thread(orders.place, who.user_id, idempotency_key, name, bought, total_krw)
     # Last, and with a repeated request again: a crash before this leaves a cart too full, and loses no order.
-    await who.update_data(cart.take_out(who.session_id, order.cart, order.lines))
+    await who.update_data(cart.take_out(who, order.cart, order.lines))
     response.status_code = 201 if is_new else 200
     return order
 
@@ -122,13 +145,14 @@ async def about() -> dict[str, Any]:
     return {
         "propylon": propylon.config.public_url,
         "mode": propylon.config.mode,
+        "big_krw": BIG_KRW,
         "demo": demo.SIGN_IN if os.environ.get("SHOP_DEMO") else None,
     }
 
 
-def _cart(data: cart.Data) -> dict[str, Any]:
+def _cart(who: Principal, data: cart.Data) -> dict[str, Any]:
     bought = cart.lines(data)
-    return {"lines": bought, "total_krw": catalogue.total_krw(bought)}
+    return {"name": cart.name(who, data), "lines": bought, "total_krw": catalogue.total_krw(bought)}
 
 
 app.mount("/", Page(propylon.config.public_origin))

@@ -2,6 +2,10 @@
 
 The data is ``{"cart": {product: quantity}, "number": n}``, where ``number`` counts the carts that this session has
 ordered. It is also the caller's to write (``PUT /v1/session/data``), so what stands in it is checked when it is read.
+
+A cart has a name, which goes to the page and comes back with the order: whose it is, of which session, and the how
+manieth. So a tab that still shows a cart that another has ordered orders nothing twice, an order that waits for a new
+sign-in is still the same, and whoever has signed in meanwhile orders nothing that they have not seen.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from examples.shop.catalogue import PRICES_KRW
-from propylon.errors import NotFound, RuleRefused
+from propylon import Principal
+from propylon.errors import Forbidden, NotFound, RuleRefused
 
 Data = dict[str, Any]
 Change = Callable[[Data], Data]
@@ -25,9 +30,24 @@ def lines(data: Data) -> dict[str, int]:
     return {product: count for product, count in kept.items() if _is_line(product, count)}
 
 
-def name(session_id: str, data: Data) -> str:
-    """Return which cart this is: of which session, and the how manieth. Ordering it makes the next one."""
-    return f"{session_id}/{_number(data)}"
+def name(who: Principal, data: Data) -> str:
+    """Return which cart this is. Ordering it makes the next one."""
+    return f"{who.user_id}/{who.session_id}/{_number(data)}"
+
+
+def seen(who: Principal, cart: str, quantities: dict[str, int]) -> dict[str, int]:
+    """Return what a page says that its visitor saw in a cart, checked.
+
+    Raises:
+        Forbidden: somebody else saw it. A cookie comes by itself, also to a page that does not know of the change.
+        NotFound: there is no such product.
+        RuleRefused: a quantity is out of range.
+    """
+    if not cart.startswith(f"{who.user_id}/"):
+        raise Forbidden
+    for product, quantity in quantities.items():
+        _check(product, quantity, least=1)
+    return quantities
 
 
 def add(product: str, quantity: int) -> Change:
@@ -45,11 +65,11 @@ def empty(data: Data) -> Data:
     return {**data, "cart": {}}
 
 
-def take_out(session_id: str, ordered: str, bought: dict[str, int]) -> Change:
+def take_out(who: Principal, ordered: str, bought: dict[str, int]) -> Change:
     """Take what was bought out of the cart ``ordered``, once: done again, or late, it touches no newer cart."""
 
     def change(data: Data) -> Data:
-        if name(session_id, data) != ordered:
+        if name(who, data) != ordered:
             return data
         left = {product: count - bought.get(product, 0) for product, count in lines(data).items()}
         return {"cart": {product: count for product, count in left.items() if count > 0}, "number": _number(data) + 1}
@@ -58,12 +78,16 @@ def take_out(session_id: str, ordered: str, bought: dict[str, int]) -> Change:
 
 
 def _with(data: Data, product: str, quantity: int) -> Data:
-    if product not in PRICES_KRW:
-        raise NotFound
-    if not 0 <= quantity <= MAX_QUANTITY:
-        raise RuleRefused(errors=(("quantity", "out_of_range", {"least": 0, "most": MAX_QUANTITY}),))
+    _check(product, quantity, least=0)
     changed = lines(data) | {product: quantity}
     return {**data, "cart": {kept: count for kept, count in changed.items() if count}}
+
+
+def _check(product: str, quantity: int, *, least: int) -> None:
+    if product not in PRICES_KRW:
+        raise NotFound
+    if not least <= quantity <= MAX_QUANTITY:
+        raise RuleRefused(errors=(("quantity", "out_of_range", {"least": least, "most": MAX_QUANTITY}),))
 
 
 def _number(data: Data) -> int:

@@ -1,7 +1,7 @@
 """Orders, in the shop's own SQLite file.
 
 One key places one order, and one cart is ordered once. Both are rules of the table, so neither a double click, nor a
-repeat after a lost answer, nor a crash between the order and the emptying of the cart can break them.
+repeat after a lost answer, nor two tabs, nor a crash between the order and the emptying of the cart can break them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page to try it all on: three static files under a policy that lets in nothing else."""
+"""The page to try it all on: static files, under a policy that lets in nothing else but the browser client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _FILES = Path(__file__).parent / "static"
 
 
 class Page(StaticFiles):
-    """Serves the page. Its script may talk to the shop and to Propylon, and to nobody else."""
+    """Serves the page. Its scripts come from the shop and from Propylon, and talk to these two alone."""
 
     def __init__(self, propylon_origin: str) -> None:
         super().__init__(directory=_FILES, html=True)
         self._headers = {
             "content-security-policy": (
-                f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+                f"default-src 'none'; script-src 'self' {propylon_origin}; style-src 'self'; img-src 'self';"
                 f" connect-src 'self' {propylon_origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
             "x-content-type-options": "nosniff",

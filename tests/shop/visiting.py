@@ -40,9 +40,10 @@ class Visitor:
         """Add to the cart."""
         return await self.send("POST", f"/api/cart/{product}", {"quantity": quantity})
 
-    async def order(self, key: str | None = None) -> httpx.Response:
-        """Order what is in the cart."""
-        return await self.send("POST", "/api/orders", **{"idempotency-key": key or str(uuid.uuid4())})
+    async def order(self, key: str | None = None, *, seen: dict[str, Any] | None = None) -> httpx.Response:
+        """Order what was seen of a cart; or what is in it, where nothing is said."""
+        wanted = seen and {"cart": seen["name"], "lines": seen["lines"]}
+        return await self.send("POST", "/api/orders", wanted, **{"idempotency-key": key or str(uuid.uuid4())})
 
     async def lines(self) -> dict[str, int]:
         """Return what is in the cart."""

@@ -1,134 +1,214 @@
-// The page: what a visitor does, and what they see. Everything about sessions is in session.js.
+// The page: what a visitor does, and what they see. Signing in, renewing and staying signed in is the browser client's.
 
-import { left_s, Problem, Session } from "/session.js"
+import { Api, asProblem } from "/api.js"
+import { at, make, picture, pressable } from "/elements.js"
+import { Ordering } from "/ordering.js"
 import { choose, clock, language, moment, say, shortened, won } from "/texts.js"
+import { left_s, showTravels, watch } from "/travels.js"
 
-const MAX_TRAVELS = 40
+const HERE = "stoa.here" // in localStorage: somebody was signed in in this browser
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
-
-const at = (id) => document.getElementById(id)
-
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties)
-  element.append(...children)
-  return element
-}
-
-const picture = (name) => {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use")
-  use.setAttribute("href", `/goods.svg#${name}`)
-  svg.setAttribute("aria-hidden", "true")
-  svg.append(use)
-  return svg
-}
-
-// A button that the focus finds again when what it stands in has been made anew.
-const pressable = (key, label, className, onclick, text) => {
-  const button = make("button", { type: "button", className, onclick }, text)
-  button.dataset.key = key
-  button.setAttribute("aria-label", label)
-  return button
-}
 
 const about = await (await fetch("/api/shop")).json()
 const catalogue = await (await fetch("/api/catalogue")).json()
 const product = (id) => catalogue.find((one) => one.id === id)
 const nameOf = (id) => product(id)[language()].name
 
-// What belongs to one sign-in. Work that is still under way when it ends goes on with the old one, which nobody sees.
-const newVisit = (me = null) => ({ me, cart: { lines: {}, total_krw: 0 }, orders: [], orderKey: null, ordered: null })
-let visit = newVisit()
-let travels = []
+// Cookies belong to the name of the host: the shop must be called what Propylon is called.
+const { hostname } = new URL(about.propylon)
+if (location.hostname !== hostname && LOOPBACK.includes(location.hostname) && LOOPBACK.includes(hostname)) {
+  location.replace(Object.assign(new URL(location.href), { hostname }))
+  await new Promise(() => {}) // nothing more happens here
+}
 
-const session = new Session(about.propylon, {
-  language,
-  travelled(one) {
-    travels = [one, ...travels].slice(0, MAX_TRAVELS)
-    showTravels()
-  },
+// What belongs to one sign-in. Work that is still under way when it ends goes on with the old one, which nobody sees.
+const newVisit = (me = null) => ({ me, cart: { lines: {}, total_krw: 0 }, orders: [], ordered: null, placing: false })
+let visit = newVisit()
+// What the page has seen of the sign-in: { value, life_s, endsAt, refreshToken, inCookieToo, apiToken }.
+let held = {}
+
+watch({
+  mode: () => visit.me?.mode,
+  seen: (more) => Object.assign(held, more),
 })
+
+// The browser client comes from Propylon itself, so it always fits the server. It knows by its own address whom to ask.
+const { Propylon } = await import(`${about.propylon}/propylon.js`)
+const auth = new Propylon({ language })
+const { ask, once } = Api(auth, language)
+const ordering = new Ordering(auth, once)
+const otherTabs = new BroadcastChannel("stoa")
 
 // Doing ------------------------------------------------------------------------------------------------------
 
 // Runs one thing that a visitor asked for, and shows what it was refused for. Each in its turn: an answer that is late
 // must not show an older cart than the one before it.
 let turn = Promise.resolve()
-const attempt = (work) => {
-  const run = () => tryOut(work)
+const attempt = (work, { clears = true } = {}) => {
+  const run = () => tryOut(work, clears)
   return (turn = turn.then(run, run))
 }
 
-const tryOut = async (work) => {
-  showProblem(null)
+const tryOut = async (work, clears) => {
+  if (clears) showProblem(null)
+  const mine = visit
   try {
-    await work(visit)
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem
-    if (visit.me && problem.status === 401) leave()
-    showProblem(problem)
+    await work(mine)
+  } catch (error) {
+    const problem = asProblem(error)
+    // Where the sign-in has ended meanwhile, that is what is told (ended).
+    if (mine === visit || !mine.me) showProblem(problem)
   }
   show()
 }
 
-const enter = async (me) => {
-  visit = newVisit(me)
-  visit.cart = await session.fetch("GET", "/api/cart")
-  visit.orders = await session.fetch("GET", "/api/orders")
+const enter = async ({ user, session }) => {
+  if (visit.me?.session.id === session.id) return
+  const { mode } = session
+  const mine = (visit = newVisit({ user, session, mode, credential: mode === "cookie" ? "cookie" : "access_token" }))
+  at("gate-note").textContent = ""
+  localStorage.setItem(HERE, "yes")
+  const begun = ordering.begun(user.id)
+  const looked = look(mine)
+  if (!begun) return looked
+  // An order was under way when the page was left or the session ended. It goes on: the same one, with the same key.
+  await looked.catch(() => {})
+  await place(mine, begun)
 }
 
-const leave = () => {
-  session.forget()
-  visit = newVisit()
+// How a request arrives, the cart and the orders, as the shop sees them.
+const look = async (mine) => {
+  const { credential, expires_at } = await ask("GET", "/api/me")
+  Object.assign(mine.me, { credential, expires_at, mode: credential === "cookie" ? "cookie" : mine.me.session.mode })
+  await lookAgain(mine)
+}
+
+const lookAgain = async (mine) => {
+  const [cart, orders] = await Promise.all([ask("GET", "/api/cart"), ask("GET", "/api/orders")])
+  changed(mine, { cart, orders })
+}
+
+// Tabs of one sign-in show one cart.
+const changed = (mine, facts) => {
+  Object.assign(mine, facts)
+  otherTabs.postMessage({ session: mine.me.session.id, facts })
 }
 
 const arrive = async () => {
-  const me = await session.resume()
-  if (me) await enter(me)
+  const who = await auth.session()
+  if (who) await enter(who)
 }
 
 const signIn = async ({ mode, email, password }) => {
-  await session.signIn(mode.value, email.value, password.value)
-  await enter(await session.fetch("GET", "/api/me"))
+  await enter(await auth.signIn({ mode: mode.value, email: email.value, password: password.value }))
   show()
   at("who-name").focus()
 }
 
 const signOut = async () => {
-  await session.signOut()
-  leave()
-  show()
+  await auth.signOut()
   at("gate-title").focus()
-  tell(say("signedOut"))
+}
+
+// The sign-in has ended: here, in another tab, or because somebody ended it elsewhere. It is told when it happens.
+const ended = (problem) => {
+  // Found at a load: a cookie outlives its session, and nobody is told twice what became of that.
+  if (!visit.me && !localStorage.getItem(HERE)) return
+  localStorage.removeItem(HERE)
+  const waits = visit.me && ordering.begun(visit.me.user.id)
+  visit = newVisit()
+  held = {}
+  at("prove").close()
+  const byThem = problem.code === "signed_out"
+  showProblem(byThem ? null : asProblem({ problem }))
+  show()
+  at("gate-note").textContent = say(waits ? "orderWaits" : byThem ? "signedOut" : "signInAgain")
+  tell(at("gate-note").textContent)
 }
 
 // `quantity` is asked when it is this one's turn: whoever presses + three times in a row wants three more.
 const change = (method, id, quantity) =>
   attempt(async (mine) => {
     mine.ordered = null
-    mine.cart = await session.fetch(method, `/api/cart/${id}`, { body: { quantity: quantity(mine.cart.lines[id] ?? 0) } })
+    try {
+      const body = { quantity: quantity(mine.cart.lines[id] ?? 0) }
+      changed(mine, { cart: await ask(method, `/api/cart/${id}`, { body }), ordered: null })
+    } catch (problem) {
+      // It may have arrived all the same: what is shown is what is there.
+      if (problem.isSilence && mine === visit) await lookAgain(mine).catch(() => {})
+      throw problem
+    }
     tell(say("cartHas", nameOf(id), mine.cart.lines[id] ?? 0, won(mine.cart.total_krw)))
   })
 
 const order = async (mine) => {
-  // Kept until there is an answer: pressing again after a lost one places nothing twice.
-  mine.orderKey ??= crypto.randomUUID()
-  const placed = await session.fetch("POST", "/api/orders", { headers: { "Idempotency-Key": mine.orderKey } })
-  Object.assign(mine, { orderKey: null, ordered: placed.number })
-  mine.cart = await session.fetch("GET", "/api/cart")
-  mine.orders = await session.fetch("GET", "/api/orders")
+  const { cart, me } = mine
+  const begun = ordering.begun(me.user.id)
+  if (begun && begun.cart !== cart.name) await place(mine, begun) // of a session before: first things first
+  if (Object.keys(cart.lines).length) await place(mine, cart) // pressed twice, the second has nothing left to do
+}
+
+const place = async (mine, cart) => {
+  mine.placing = true
+  show()
+  try {
+    const { number } = await ordering.place(mine.me.user.id, cart, () => mine === visit)
+    changed(mine, { ordered: number })
+  } finally {
+    mine.placing = false
+    if (mine === visit) at("prove").close() // another tab has confirmed
+  }
+  await lookAgain(mine)
 }
 
 const renew = async () => {
-  await session.renew()
+  // As good as new. What was renewed a moment ago is left alone.
+  await auth.ensureFresh(held.life_s * 0.9)
   tell(say("renewed"))
 }
 
+// The same session in the other form. From tokens to a cookie: Propylon's own pages open signed in, as does the web view of
+// an app. From the cookie to a token: for an API that knows no cookies. Ending one ends both.
 const handOver = async () => {
-  await session.handOver()
-  show()
-  tell(say("handedOver"))
-  at("account-link").focus()
+  if (visit.me.mode === "cookie") {
+    const { access_token } = await ask("POST", `${about.propylon}/v1/session/tokens`)
+    const headers = { Authorization: `Bearer ${access_token}` }
+    const { credential } = await ask("GET", "/api/me", { headers })
+    held.apiToken = access_token
+    tell(say("apiTokenWorks", say(`credential_${credential}`)))
+  } else {
+    await once("POST", `${about.propylon}/v1/session/cookie`, { credentials: "include" })
+    held.inCookieToo = true
+    show()
+    tell(say("handedOver"))
+    at("account-link").focus()
+  }
+}
+
+// Asked again for the password ---------------------------------------------------------------------------------
+
+// The browser client keeps the request meanwhile. It goes on when the password was right, in this tab or in another, and is
+// answered as it was when the dialog is closed.
+let kept = null
+
+const askPassword = (event) => {
+  if (event.detail.code !== "reauthentication_required") return // the sign-in has ended: `ended` tells it
+  event.preventDefault()
+  kept = event.detail
+  at("prove-form").reset()
+  at("prove-problem").textContent = ""
+  at("prove-email").value = visit.me.user.email
+  at("prove").showModal()
+}
+
+const prove = async ({ password }) => {
+  try {
+    await auth.confirm(password.value)
+    at("prove").close()
+  } catch (error) {
+    at("prove-problem").textContent = asProblem(error).detail || say("unreachableDetail")
+    password.select()
+  }
 }
 
 // Showing ----------------------------------------------------------------------------------------------------
@@ -139,9 +219,9 @@ const tell = (text) => (at("said").textContent = text)
 const showProblem = (problem) => {
   at("problem").hidden = !problem
   if (!problem) return
-  const lost = problem.code === "unreachable"
-  at("problem").querySelector(".problem__title").textContent = lost ? say("unreachableTitle") : problem.title
-  at("problem").querySelector(".problem__detail").textContent = lost ? say("unreachableDetail") : problem.detail
+  const title = { user_changed: "changedTitle", token_expiring: "endsSoonTitle" }[problem.code] ?? "unreachableTitle"
+  at("problem").querySelector(".problem__title").textContent = problem.title || say(title)
+  at("problem").querySelector(".problem__detail").textContent = problem.detail || say("unreachableDetail")
   const fields = problem.errors.map(({ detail }) => make("li", {}, detail))
   at("problem").querySelector(".problem__fields").replaceChildren(...fields)
   at("problem").querySelector(".problem__code").textContent = problem.code
@@ -161,34 +241,35 @@ const showWho = () => {
   at("gate").hidden = Boolean(me)
   at("who").hidden = !me
   if (!me) return
-  const { user, credential, expires_at, session_id } = me
+  const { user, session, mode, credential, expires_at } = me
   at("who-name").textContent = user.name || user.email
   at("who-email").textContent = user.email
   at("who-letter").textContent = [...(user.name || user.email)][0].toUpperCase()
-  at("who-mode").textContent = say(session.mode)
-  const facts = [
-    [say("arrives"), say(`credential_${credential}`)],
-    [say("session"), make("code", {}, `${session_id.slice(0, 8)}…`)],
-  ]
-  if (session.token) {
-    facts.push([say("accessToken"), make("code", {}, shortened(session.token.value))])
-    const refresh = session.refreshToken ? make("code", {}, shortened(session.refreshToken)) : say("unseen")
-    facts.push([say("refreshToken"), refresh])
-    if (session.inCookieToo) facts.push([say("cookie"), say("sameSession")])
+  at("who-mode").textContent = say(mode)
+  const code = (text) => make("code", {}, text)
+  const facts = [[say("arrives"), say(`credential_${credential}`)], [say("session"), code(`${session.id.slice(0, 8)}…`)]]
+  if (mode === "cookie") {
+    facts.push([say("cookie"), say("unseen")])
+    if (expires_at) facts.push([say("lasts"), moment(expires_at)])
+    if (held.apiToken) facts.push([say("apiToken"), code(shortened(held.apiToken))])
   } else {
-    facts.push([say("cookie"), say("unseen")], [say("lasts"), moment(expires_at)])
+    if (held.value) facts.push([say("accessToken"), code(shortened(held.value))])
+    const unseen = say(mode === "hybrid" ? "unseen" : "unseenHere")
+    facts.push([say("refreshToken"), held.refreshToken ? code(shortened(held.refreshToken)) : unseen])
+    if (held.inCookieToo) facts.push([say("cookie"), say("sameSession")])
   }
   at("facts").replaceChildren(...facts.map(([name, fact]) => make("div", {}, make("dt", {}, name), make("dd", {}, fact))))
-  at("life").hidden = at("renew").hidden = !session.token
-  at("hand-over").hidden = !session.token || session.inCookieToo
+  at("life").hidden = at("renew").hidden = mode === "cookie" || !held.value
+  at("hand-over").hidden = Boolean(held.inCookieToo)
+  at("hand-over").textContent = say(mode === "cookie" ? "handOverToken" : "handOver")
   showLife()
 }
 
 const showLife = () => {
-  if (!session.token) return
-  const left = left_s(session.token)
+  if (!held.life_s || at("life").hidden) return
+  const left = left_s(held)
   at("countdown").textContent = left ? clock(left) : say("expired")
-  at("life-left").value = left / session.token.life_s
+  at("life-left").value = left / held.life_s
 }
 
 const showGoods = () => {
@@ -205,7 +286,8 @@ const showGoods = () => {
 }
 
 const showCart = () => {
-  const { cart, me, ordered } = visit
+  const { cart, me, ordered, placing } = visit
+  const begun = me && ordering.begun(me.user.id)
   const step = (id, sign, key, by) => {
     const press = () => change("PUT", id, (count) => Math.max(0, count + by))
     return pressable(`${key}-${id}`, say(key, nameOf(id)), "step", press, sign)
@@ -217,8 +299,12 @@ const showCart = () => {
   })
   at("cart-lines").replaceChildren(...rows)
   at("cart-empty").textContent = rows.length || ordered ? "" : say(me ? "cartEmpty" : "cartSignIn")
-  at("cart-total").hidden = !rows.length
+  at("cart-total").hidden = !rows.length && !begun
   at("cart-sum").textContent = won(cart.total_krw)
+  at("big").hidden = cart.total_krw < about.big_krw
+  at("big").textContent = say("big", won(about.big_krw))
+  at("order").textContent = say(placing ? "placing" : begun ? "orderAgain" : "order")
+  at("order").setAttribute("aria-busy", String(placing))
   at("ordered").textContent = ordered ? say("ordered", ordered) : ""
 }
 
@@ -231,31 +317,6 @@ const showOrders = () => {
     return make("li", {}, make("p", {}, make("strong", {}, say("orderNumber", number)), sum), make("p", { className: "muted" }, when))
   })
   at("order-lines").replaceChildren(...rows)
-}
-
-const carried = ({ carries, code, token }) => {
-  const headers = {
-    token: () => `Authorization: Bearer ${shortened(token)}`,
-    cookie: () => "Cookie: propylon=…",
-    "refresh-cookie": () => "Cookie: propylon-refresh=…",
-    "refresh-body": () => '{"refresh_token": "…"}',
-    password: () => '{"email": "…", "password": "…"}',
-  }
-  return code === "credential_missing" ? say("nothing") : make("code", {}, headers[carries]())
-}
-
-const showTravels = () => {
-  const rows = travels.map((one) => {
-    const { pathname, origin } = new URL(one.url, location.href)
-    const where = origin === location.origin ? "stoa" : "propylon"
-    const to = make("span", { className: `where where--${where}` }, where)
-    const status = make("code", { className: `status status--${String(one.status)[0]}` }, String(one.status || "—"))
-    const answer = make("td", {}, status, one.status ? (one.code ?? "") : say("unreachable"))
-    const took = make("td", { className: "number" }, `${Math.max(1, Math.round(one.took_ms))} ms`)
-    const request = make("td", {}, to, make("code", {}, `${one.method} ${pathname}`))
-    return make("tr", {}, request, make("td", {}, carried(one)), answer, took)
-  })
-  at("travels").replaceChildren(...rows)
 }
 
 const show = () => {
@@ -281,6 +342,21 @@ const begin = () => {
   }
 }
 
+// What the browser client tells, whichever tab it happened in.
+const listenToAuth = () => {
+  auth.addEventListener("signed-in", ({ detail }) => attempt(() => enter(detail), { clears: false }))
+  auth.addEventListener("signed-out", ({ detail }) => ended(detail))
+  auth.addEventListener("renewed", ({ detail: { expiresInS: life_s } }) =>
+    Object.assign(held, { life_s, endsAt: Date.now() + life_s * 1000 }),
+  )
+  auth.addEventListener("reauthentication-required", askPassword)
+  otherTabs.addEventListener("message", ({ data: { session, facts } }) => {
+    if (visit.me?.session.id !== session) return
+    Object.assign(visit, facts)
+    show()
+  })
+}
+
 const listen = () => {
   const buttons = { renew, "hand-over": handOver, "sign-out": signOut, order }
   for (const [id, work] of Object.entries(buttons)) at(id).addEventListener("click", () => attempt(work))
@@ -289,6 +365,12 @@ const listen = () => {
   at("sign-in").addEventListener("submit", (event) => {
     event.preventDefault()
     attempt(() => visit.me ?? signIn(event.target.elements)) // pressed twice, the second has nothing left to do
+  })
+  at("prove").addEventListener("close", () => kept?.cancel())
+  at("prove-cancel").addEventListener("click", () => at("prove").close())
+  at("prove-form").addEventListener("submit", (event) => {
+    event.preventDefault()
+    prove(event.target.elements)
   })
   for (const button of document.querySelectorAll("[data-language]")) {
     button.addEventListener("click", () => {
@@ -299,15 +381,10 @@ const listen = () => {
   setInterval(showLife, 1000)
 }
 
-// Cookies belong to the name of the host: the shop must be called what Propylon is called.
-const { hostname } = new URL(about.propylon)
-if (location.hostname !== hostname && LOOPBACK.includes(location.hostname) && LOOPBACK.includes(hostname)) {
-  location.replace(Object.assign(new URL(location.href), { hostname }))
-} else {
-  begin()
-  listen()
-  showTexts()
-  showGoods()
-  await attempt(arrive)
-  document.documentElement.dataset.ready = "yes"
-}
+begin()
+listen()
+listenToAuth()
+showTexts()
+showGoods()
+await attempt(arrive, { clears: false })
+document.documentElement.dataset.ready = "yes"

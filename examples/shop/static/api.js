@@ -1,0 +1,56 @@
+// The shop's API, asked as whoever is signed in. How that travels, and when it is renewed, is the browser client's affair.
+
+const TRIES = 3
+const WAIT_MS = 200
+
+// A refusal, or no usable answer. `code` is for programs, `title` and `detail` are for people, in their language.
+export class Problem extends Error {
+  constructor({ status = 0, code = "unreachable", title = "", detail = "", errors = [], retry_after_s = 0 }) {
+    super(detail || title || code)
+    Object.assign(this, { status, code, title, detail, errors, retry_after_s })
+  }
+
+  // No word of the shop or of Propylon: nobody knows whether the request arrived.
+  get isSilence() {
+    return this.status === 0 || this.status >= 500 || this.code === "answer_unreadable"
+  }
+}
+
+// What the browser client throws has a `problem`. Anything else is a mistake in this page, and stays what it is.
+export const asProblem = (error) => {
+  if (error instanceof Problem) return error
+  if (!error.problem) throw error
+  return new Problem(error.problem)
+}
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
+
+export const Api = (auth, language) => {
+  const once = async (method, path, { body, headers, ...more } = {}) => {
+    const said = { "Accept-Language": language(), ...headers }
+    if (body !== undefined) said["Content-Type"] = "application/json"
+    const request = { method, headers: said, body: body === undefined ? undefined : JSON.stringify(body), ...more }
+    const answer = await auth.fetch(path, request).catch(({ problem = {} }) => Promise.reject(new Problem(problem)))
+    const { status, ok } = answer
+    if (status === 204) return {}
+    const read = await answer.json().catch(() => null) // cut off on the way, or a proxy's own page
+    if (!read || (!ok && !read.code)) throw new Problem({ status, code: "answer_unreadable" })
+    if (!ok) throw new Problem({ ...read, status, retry_after_s: Number(answer.headers.get("Retry-After")) })
+    return read
+  }
+
+  // What HTTP calls idempotent comes to the same when it arrives twice, and is sent again where no answer came. POST is not:
+  // one cup would become two. (Orders have a key for that: ordering.js.)
+  const ask = async (method, path, options) => {
+    for (let tries = method === "POST" ? TRIES : 1; ; tries++) {
+      try {
+        return await once(method, path, options)
+      } catch (error) {
+        if (!(error instanceof Problem) || !error.isSilence || tries >= TRIES) throw error
+        await sleep(WAIT_MS * tries)
+      }
+    }
+  }
+
+  return { ask, once }
+}
