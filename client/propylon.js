@@ -111,6 +111,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     this.#origins = new Set([this.#url, page, ...(options.origins ?? [])].map((one) => (one === "null" ? one : new URL(one).origin)))
     this.#origins.delete("null") // the origin of every file and sandbox
     this.#name = `propylon ${this.#url}`
+    if (new URL(this.#url).origin !== page) import("./propylon-origins.js").then((it) => it.watch(this, this.#url, this.#origins)).catch(() => {})
     try {
       this.#channel = new BroadcastChannel(this.#name)
       this.#channel.addEventListener("message", ({ data }) => this.#hear(data))

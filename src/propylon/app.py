@@ -159,7 +159,7 @@ class Propylon:
                 open a page of the app without being signed in are led to the sign-in, and back.
         """
         app.add_middleware(Protect, self)
-        app.add_exception_handler(PropylonError, problem_handler(self.config.public_url, pages))
+        app.add_exception_handler(PropylonError, problem_handler(self.reply, pages))
 
     def require(
         self,
@@ -190,7 +190,7 @@ class Propylon:
 
     def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
         """Return the whole answer to a request that is refused: problem+json, or the way to one of ``pages``."""
-        return reply(error, self.config.public_url, scope, pages=pages)
+        return reply(error, self.config.public_url, scope, pages=pages, origins=self.config.origins)
 
     async def sign_out(self, scope: Scope) -> list[tuple[str, str]]:
         """End the caller's session, in every mode and everywhere; return the headers that tell their browser.

@@ -5,7 +5,7 @@ Nothing here knows how an answer is sent, so that the server and a verifier else
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -15,6 +15,7 @@ import msgspec
 from propylon import language
 from propylon.core.bearer import is_ours
 from propylon.core.device import Device
+from propylon.core.elsewhere import Elsewhere, page_elsewhere
 from propylon.core.navigation import is_navigation, page_for
 from propylon.errors import PropylonError, RuleRefused, TooMany, Unavailable
 
@@ -39,6 +40,7 @@ STATUS: Mapping[str, int] = {
     "forbidden": 403,
     "insufficient_scope": 403,
     "cross_site_refused": 403,
+    "cookie_cross_site": 403,
     "sign_up_closed": 403,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -61,9 +63,15 @@ STATUS: Mapping[str, int] = {
 }
 """Every code that an answer can carry, and its status. A code that is not here is our own fault: 500."""
 
+# What a page of another origin meets when cookies do not travel: its author is told how they would.
+_HINTED = frozenset({"credential_missing", "cookie_cross_site"})
+
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """A problem body. ``code`` is stable; ``title`` and ``detail`` are for people, in their language."""
+    """A problem body. ``code`` is stable; ``title`` and ``detail`` are for people, in their language.
+
+    ``hint`` is for who wrote the page.
+    """
 
     type: str
     title: str
@@ -76,6 +84,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     ended_at: str | None = None
     ended_by: Device | None = None
     max_age_s: int | None = msgspec.field(default=None, name="max_age")  # as RFC 9470 calls it
+    hint: str | None = None
 
 
 class Answer(NamedTuple):
@@ -105,8 +114,15 @@ def field_sentences(tongue: str, error: RuleRefused) -> list[tuple[str, str, str
     return [(name, code, language.say(tongue, f"field.{code}", **facts)) for name, code, facts in error.errors]
 
 
-def problem(error: PropylonError, tongue: str, base_url: str, sessions: Sequence[Any] = ()) -> Problem:
-    """Return the body that tells a caller about ``error``."""
+def problem(
+    error: PropylonError,
+    tongue: str,
+    base_url: str,
+    sessions: Sequence[Any] = (),
+    *,
+    elsewhere: Elsewhere | None = None,
+) -> Problem:
+    """Return the body that tells a caller about ``error``; ``elsewhere`` is the page that asked."""
     title, detail = sentence(tongue, error)
     code = error.code if error.code in STATUS else "internal"
     body = Problem(f"{base_url}/docs#{code}", title, STATUS[code], code, detail)
@@ -120,15 +136,22 @@ def problem(error: PropylonError, tongue: str, base_url: str, sessions: Sequence
         body.ended_at = rfc3339(ended_at)
         body.ended_by = error.facts.get("ended_by")
     body.max_age_s = error.facts.get("max_age_s")
+    if elsewhere is not None and code in _HINTED:
+        body.hint = language.say(tongue, f"problem.{code}.{'hint' if elsewhere.same_site else 'hint_cross_site'}")
     return body
 
 
 def answer(
-    error: PropylonError, base_url: str, *, accept_language: str | None = None, bearer_presented: bool = True
+    error: PropylonError,
+    base_url: str,
+    *,
+    accept_language: str | None = None,
+    bearer_presented: bool = True,
+    elsewhere: Elsewhere | None = None,
 ) -> Answer:
-    """Return what to tell a caller of ``error``, in their language."""
+    """Return what to tell a caller of ``error``, in their language; ``elsewhere`` is the page that asked."""
     tongue = language.negotiate(accept_language)
-    body = problem(error, tongue, base_url)
+    body = problem(error, tongue, base_url, elsewhere=elsewhere)
     headers = headers_of(error, body, tongue, bearer_presented=bearer_presented)
     return Answer(
         body.status,
@@ -137,7 +160,14 @@ def answer(
     )
 
 
-def reply(error: PropylonError, base_url: str, scope: Mapping[str, Any], *, pages: str | None = None) -> Answer:
+def reply(
+    error: PropylonError,
+    base_url: str,
+    scope: Mapping[str, Any],
+    *,
+    pages: str | None = None,
+    origins: Container[str] = (),
+) -> Answer:
     """Return the whole answer to a request that is refused.
 
     Args:
@@ -145,6 +175,7 @@ def reply(error: PropylonError, base_url: str, scope: Mapping[str, Any], *, page
         base_url: of Propylon; where the codes are explained.
         scope: what ASGI says of the request: ``method``, ``headers``, ``path`` and so on.
         pages: where Propylon's pages are. A person who opens a page without being signed in is led there and back.
+        origins: whose pages may learn from their browser why they were refused (``propylon-origins.js``).
     """
     if pages is not None and status_of(error) == 401 and _opens_a_page(scope):
         # The answer depends on what the browser says of itself, so no cache may keep it.
@@ -152,7 +183,20 @@ def reply(error: PropylonError, base_url: str, scope: Mapping[str, Any], *, page
         return Answer(303, headers, b"")
     presented = any(name == b"authorization" and is_ours(value) for name, value in scope["headers"])
     language_wanted = _header(scope, b"accept-language")
-    return answer(error, base_url, accept_language=language_wanted, bearer_presented=presented)
+    elsewhere = elsewhere_of(scope)
+    told = answer(error, base_url, accept_language=language_wanted, bearer_presented=presented, elsewhere=elsewhere)
+    if elsewhere is not None and elsewhere.origin in origins:
+        told.headers["timing-allow-origin"] = elsewhere.origin
+    return told
+
+
+def elsewhere_of(scope: Mapping[str, Any]) -> Elsewhere | None:
+    """Return the page of another origin that sent a request, None where none did."""
+    return page_elsewhere(
+        sec_fetch_site=_header(scope, b"sec-fetch-site"),
+        sec_fetch_mode=_header(scope, b"sec-fetch-mode"),
+        origin=_header(scope, b"origin"),
+    )
 
 
 def _opens_a_page(scope: Mapping[str, Any]) -> bool:
@@ -187,7 +231,9 @@ def rfc3339(epoch_s: int) -> str:
 def headers_of(error: PropylonError, body: Problem, tongue: str, *, bearer_presented: bool) -> dict[str, str]:
     """Return the headers that belong to a problem body."""
     challenge = _challenge(error, body, bearer_presented=bearer_presented)
-    return {"content-language": tongue, **retry_headers(error), **challenge}
+    # A script in the page learns of this how a fetch went that it did not make, by code and nothing else.
+    timing = {"server-timing": f'propylon;desc="{body.code}"'} if body.hint else {}
+    return {"content-language": tongue, **retry_headers(error), **challenge, **timing}
 
 
 def _challenge(error: PropylonError, body: Problem, *, bearer_presented: bool) -> dict[str, str]:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import httpx
 import pytest
-from tests.http.driving import EMAIL, PASSWORD, SESSION_COOKIE, Connect, MakePropylon, enter, refused, sign_up
+from starlette.responses import PlainTextResponse
+from tests.http.driving import (
+    EMAIL,
+    PASSWORD,
+    SESSION_COOKIE,
+    Connect,
+    MakePropylon,
+    bare,
+    bearer,
+    enter,
+    refused,
+    sign_in,
+    sign_up,
+)
 
 from propylon import Propylon
+from propylon.errors import CredentialRefused
+from propylon.http.cors import MAX_NAMED, Cors
 
 SHOP = "https://shop.example"
 TOOLS = "http://localhost:5173"
@@ -48,6 +66,11 @@ async def page(service: Propylon, connect: Connect) -> httpx.AsyncClient:
     client = connect(service)
     await enter(client)
     return client
+
+
+def asked_by(origin: str, site: str) -> dict[str, str]:
+    """Return what a browser says of a fetch by the script of a page."""
+    return {"origin": origin, "sec-fetch-site": site, "sec-fetch-mode": "cors"}
 
 
 def shared(answer: httpx.Response) -> dict[str, str]:
@@ -151,7 +174,7 @@ async def test_a_configured_origin_may_sign_in_by_cookie_and_act_with_it(service
     """The whole way that a page of it goes: sign-in, a write with ``If-Match``, sign-out."""
     client = connect(service)
     await sign_up(client)
-    client.headers.update({"origin": SHOP, "sec-fetch-site": "cross-site"})
+    client.headers.update(asked_by(SHOP, "same-site"))
     signed_in = await client.post("/v1/sessions", json={"email": EMAIL, "password": PASSWORD, "mode": "cookie"})
     assert signed_in.status_code == 201
     assert SESSION_COOKIE in client.cookies
@@ -159,3 +182,169 @@ async def test_a_configured_origin_may_sign_in_by_cookie_and_act_with_it(service
     written = await client.put(DATA, json={"cart": 1}, headers={"if-match": tag})
     assert (written.status_code, written.headers["access-control-allow-origin"]) == (204, SHOP)
     assert (await client.delete("/v1/session")).status_code == 204
+
+
+async def sign_in_from(client: httpx.AsyncClient, headers: dict[str, str], mode: str) -> httpx.Response:
+    """Sign in from the page of another origin."""
+    return await client.post("/v1/sessions", json={"email": EMAIL, "password": PASSWORD, "mode": mode}, headers=headers)
+
+
+@pytest.mark.parametrize("mode", ["cookie", "hybrid"])
+async def test_no_session_is_opened_whose_cookie_the_browser_would_drop(
+    service: Propylon, connect: Connect, mode: str
+) -> None:
+    """From another site it is refused at once, by name, and not at the next request as if nobody had signed in."""
+    client = connect(service)
+    await sign_up(client)
+    answer = await sign_in_from(client, asked_by(SHOP, "cross-site"), mode)
+    refused(answer, 403, "cookie_cross_site")
+    assert "set-cookie" not in answer.headers
+    assert {SHOP, "http://localhost:8000"} <= set(re.findall(r"https?://[\w.:]+", answer.json()["detail"]))
+    assert "bearer" in answer.json()["hint"]
+    assert answer.headers["server-timing"] == 'propylon;desc="cookie_cross_site"'
+    tokens = await sign_in(client, "bearer")
+    listed = await client.get("/v1/sessions", headers=bearer(tokens["access_token"]))
+    assert len(listed.json()["sessions"]) == 1
+
+
+async def test_a_strange_site_is_refused_before_it_is_told_about_cookies(service: Propylon, connect: Connect) -> None:
+    """The advice is for pages that may call."""
+    answer = await sign_in_from(connect(service), asked_by("https://evil.example", "cross-site"), "cookie")
+    refused(answer, 403, "cross_site_refused")
+    assert "hint" not in answer.json()
+
+
+async def test_tokens_are_not_handed_over_for_a_cookie_that_the_browser_would_drop(
+    service: Propylon, connect: Connect
+) -> None:
+    """``POST /v1/session/cookie`` from another site: as at the sign-in."""
+    client = connect(service)
+    tokens = await enter(client, "bearer")
+    headers = {**bearer(tokens["access_token"]), **asked_by(SHOP, "cross-site")}
+    refused(await client.post("/v1/session/cookie", headers=headers), 403, "cookie_cross_site")
+    headers["sec-fetch-site"] = "same-site"
+    assert (await client.post("/v1/session/cookie", headers=headers)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("mode", "headers"),
+    [
+        ("bearer", asked_by(SHOP, "cross-site")),
+        ("cookie", asked_by(SHOP, "same-site")),
+        ("hybrid", asked_by(SHOP, "same-site")),
+        ("cookie", {"origin": SHOP}),
+        ("cookie", asked_by("http://localhost:8000", "same-origin")),
+        ("cookie", {}),
+    ],
+    ids=str,
+)
+async def test_every_sign_in_that_can_last_is_let_in(
+    service: Propylon, connect: Connect, mode: str, headers: dict[str, str]
+) -> None:
+    """Tokens from anywhere, cookies within a site; who says nothing of sites is no browser of the last years."""
+    client = connect(service)
+    await sign_up(client)
+    assert (await sign_in_from(client, headers, mode)).status_code == 201
+
+
+@pytest.mark.parametrize(("site", "word"), [("same-site", "include"), ("cross-site", "bearer")])
+async def test_a_page_elsewhere_is_told_how_a_credential_would_come_along(
+    service: Propylon, connect: Connect, site: str, word: str
+) -> None:
+    """In the body for who looks there, and by code for the script that names it in the console."""
+    answer = await connect(service).get("/v1/session", headers=asked_by(SHOP, site))
+    refused(answer, 401, "credential_missing")
+    assert word in answer.json()["hint"]
+    assert answer.headers["server-timing"] == 'propylon;desc="credential_missing"'
+    assert answer.headers["timing-allow-origin"] == SHOP
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": SHOP},
+        {"origin": SHOP, "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
+        asked_by("http://localhost:8000", "same-origin"),
+    ],
+    ids=str,
+)
+async def test_nobody_else_is_told_about_origins(service: Propylon, connect: Connect, headers: dict[str, str]) -> None:
+    """Our own pages and other programs have another mistake, if any."""
+    answer = await connect(service).get("/v1/session", headers=headers)
+    refused(answer, 401, "credential_missing")
+    assert "hint" not in answer.json()
+    assert "server-timing" not in answer.headers
+
+
+async def test_a_stranger_does_not_learn_how_a_request_went(service: Propylon, connect: Connect) -> None:
+    """``Timing-Allow-Origin`` would tell a sibling site whether its visitor is signed in here."""
+    answer = await connect(service).get("/v1/session", headers=asked_by("https://evil.example", "same-site"))
+    assert "timing-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", [SHOP, "https://evil.example"])
+async def test_the_routes_of_an_app_say_the_same_to_configured_origins_alone(service: Propylon, origin: str) -> None:
+    """``Propylon.reply`` answers for every adapter."""
+    headers = {name.encode(): value.encode() for name, value in asked_by(origin, "same-site").items()}
+    told = service.reply(CredentialRefused(), {"method": "GET", "path": "/me", "headers": list(headers.items())})
+    assert "include" in json.loads(told.body)["hint"]
+    assert told.headers.get("timing-allow-origin") == (SHOP if origin == SHOP else None)
+
+
+async def test_who_used_another_address_than_the_public_one_can_read_that(
+    make_propylon: MakePropylon, connect: Connect
+) -> None:
+    """Also a page of any origin, so that its console can say so; it reads what it has sent."""
+    service = await make_propylon(store="memory", public_url="https://id.example.com", origins=SHOP)
+    answer = await connect(service).get("/v1/session", headers={"host": "10.0.0.7", "origin": TOOLS})
+    refused(answer, 400, "host_unknown")
+    assert shared(answer) == {"access-control-allow-origin": "*"}
+
+
+class Refusals:
+    """A layer of CORS on its own, its clock and what it has logged."""
+
+    def __init__(self, logged: pytest.LogCaptureFixture) -> None:
+        self.now_s = 0.0
+        self._logged = logged
+        self._cors = Cors(PlainTextResponse("x"), (SHOP,), elapsed=lambda: self.now_s)
+
+    async def named(self, origin: str, site: str = "cross-site", mode: str = "cors") -> int:
+        """Let a page ask; return how many lines that made."""
+        self._logged.clear()
+        headers = asked_by(origin, site) | {"sec-fetch-mode": mode}
+        await bare(self._cors, "GET", "/", [(name.encode(), value.encode()) for name, value in headers.items()])
+        assert all(ascii(origin) in line for line in self._logged.messages)
+        return len(self._logged.messages)
+
+
+@pytest.fixture
+def refusals(caplog: pytest.LogCaptureFixture) -> Refusals:
+    """Nobody has asked yet."""
+    return Refusals(caplog)
+
+
+async def test_the_log_names_an_origin_that_was_refused_once_a_minute(refusals: Refusals) -> None:
+    """Its browser tells nobody but the page's author; the operator learns it here."""
+    assert [await refusals.named(TOOLS) for _ in range(3)] == [1, 0, 0]
+    refusals.now_s = 59.9
+    assert (await refusals.named(TOOLS), await refusals.named("null")) == (0, 1)
+    refusals.now_s = 60.0
+    assert (await refusals.named(TOOLS), await refusals.named("null")) == (1, 0)
+
+
+async def test_origins_that_somebody_makes_up_do_not_fill_the_log(refusals: Refusals) -> None:
+    """Anybody may send any; a line holds what came, spelled out and cut."""
+    assert sum([await refusals.named(f"https://{n}.example") for n in range(100)]) == MAX_NAMED
+    refusals.now_s = 60.0
+    assert await refusals.named("https://\x1b[31m.example") == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [(SHOP, "cross-site", "cors"), (TOOLS, "same-origin", "cors"), (TOOLS, "cross-site", "no-cors")]
+)
+async def test_who_was_not_refused_is_not_named(refusals: Refusals, asked: tuple[str, str, str]) -> None:
+    """A configured origin, our own page, and what no script wants to read."""
+    assert await refusals.named(*asked) == 0

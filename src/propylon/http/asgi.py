@@ -32,6 +32,7 @@ from propylon.http.services import Services
 from propylon.http.session_events import SessionEventsApi
 from propylon.http.sessions_api import SessionsApi
 from propylon.http.transport import presents_token
+from propylon.web.assets import MODULES
 
 logger = logging.getLogger("propylon")
 
@@ -65,12 +66,12 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     ]
     routes.append(_route("GET", "/openapi.json", documents.openapi))
     routes.append(_route("GET", "/static/{name}", documents.asset))
-    routes.append(_route("GET", "/propylon.js", documents.browser_client))
+    routes += [_route("GET", f"/{name}", documents.browser_client) for name in MODULES]
     table = _page_table(pages, ConfirmRoutes(services, nonce))
     routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in table]
     starlette = Starlette(
         routes=_merged(routes),
-        middleware=[Middleware(Cors, config.origins)] if config.origins else [],
+        middleware=[Middleware(Cors, config.origins)],
         exception_handlers=_handlers(services),
     )
     # Starlette would answer "/v1/sessions/" with a 307 to an address made of scheme and Host: behind a proxy that
@@ -171,6 +172,7 @@ def _handlers(services: Services) -> dict[Any, Any]:
             tongue(services, request),
             services.config.public_url,
             bearer_presented=presents_token(request.scope),
+            elsewhere=problems.elsewhere_of(request.scope),
         )
 
     async def no_route(request: Request, error: Exception) -> Response:

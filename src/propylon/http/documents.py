@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from propylon.errors import NotFound
 from propylon.http.services import Services
-from propylon.web.assets import ASSETS, CLIENT, Asset
+from propylon.web.assets import ASSETS, MODULES, Asset
 
 # Verifiers elsewhere ask again when they meet an unknown key, so a rotation needs no shorter life than this.
 JWKS_MAX_AGE_S = 300
+# What is the same for all callers; without credentials, and with them a browser shows it to nobody.
+FOR_EVERYONE = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
 
 
 class Documents:
@@ -31,9 +33,8 @@ class Documents:
         return Response(
             self._services.keys.published.to_jwks(),
             media_type="application/jwk-set+json",
-            headers={"cache-control": f"public, max-age={JWKS_MAX_AGE_S}", "access-control-allow-origin": "*",
-                     "cross-origin-resource-policy": "cross-origin"},
-        )  # fmt: skip
+            headers={"cache-control": f"public, max-age={JWKS_MAX_AGE_S}", **FOR_EVERYONE},
+        )
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002 - the shape of every endpoint
         """Return the OpenAPI document."""
@@ -47,13 +48,14 @@ class Documents:
         return Response(asset.body, headers={"content-type": asset.content_type, "cache-control": _age(request, asset)})
 
     async def browser_client(self, request: Request) -> Response:
-        """Return the module that pages import, also those of other origins (``PROPYLON_ORIGINS``)."""
-        etag = f'"{CLIENT.digest}"'
-        headers = {"cache-control": _age(request, CLIENT), "etag": etag, "cross-origin-resource-policy": "cross-origin"}
+        """Return a module that pages import. Those of any origin may read it: it says what is wrong with theirs."""
+        module = MODULES[request.url.path.rpartition("/")[2]]
+        etag = f'"{module.digest}"'
+        headers = {"cache-control": _age(request, module), "etag": etag, **FOR_EVERYONE}
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if etag in known or "*" in known:
             return Response(status_code=304, headers=headers)
-        return Response(CLIENT.body, headers={**headers, "content-type": CLIENT.content_type})
+        return Response(module.body, headers={**headers, "content-type": module.content_type})
 
 
 def _age(request: Request, asset: Asset) -> str:

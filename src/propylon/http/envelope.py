@@ -100,6 +100,9 @@ class Envelope:
             logger.error("unexpected error", exc_info=error)
             error = PropylonError("internal")
         answer = problems.response(error, language_of(scope), self._config.public_url)
+        if error.code == "host_unknown":
+            # It says what the caller has said, so every page may read it: its author used another address than ours.
+            answer.headers["access-control-allow-origin"] = "*"
         await answer(scope, receive, send)
 
 

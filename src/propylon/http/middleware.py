@@ -17,7 +17,7 @@ from propylon.errors import PropylonError
 from propylon.flows.gate import Gate
 from propylon.http.guard import Asking
 from propylon.http.transport import Transport
-from propylon.problems import reply
+from propylon.problems import Answer
 
 
 class Guarding(NamedTuple):
@@ -102,13 +102,15 @@ def required_user(demand: Demand) -> Callable[[HTTPConnection], Awaitable[Princi
     return user
 
 
-def problem_handler(public_url: str, pages: str | None = None) -> Callable[[Any, Exception], Awaitable[Any]]:
+def problem_handler(
+    reply: Callable[..., Answer], pages: str | None = None
+) -> Callable[[Any, Exception], Awaitable[Any]]:
     """Return an exception handler that answers Propylon's errors as problem+json in the caller's language.
 
     A websocket is closed instead: before it was accepted, that is a 403.
 
     Args:
-        public_url: of Propylon; where the codes are explained.
+        reply: that says how, as ``Propylon.reply`` does.
         pages: where its pages are. A person who opens a page without being signed in is led there and back.
     """
 
@@ -118,7 +120,7 @@ def problem_handler(public_url: str, pages: str | None = None) -> Callable[[Any,
         if isinstance(request, WebSocket):
             await request.close(WS_1008_POLICY_VIOLATION, error.code)
             return None
-        told = reply(error, public_url, request.scope, pages=pages)
+        told = reply(error, request.scope, pages=pages)
         return Response(told.body, told.status, told.headers)
 
     return handle

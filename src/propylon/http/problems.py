@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from propylon.core.elsewhere import Elsewhere
 from propylon.errors import PropylonError
 from propylon.problems import (
     MEDIA_TYPE,
     STATUS,
     Problem,
+    elsewhere_of,
     field_sentences,
     headers_of,
     problem,
@@ -25,6 +27,7 @@ from propylon.problems import (
 __all__ = [
     "STATUS",
     "Problem",
+    "elsewhere_of",
     "field_sentences",
     "problem",
     "response",
@@ -42,9 +45,10 @@ def response(
     *,
     bearer_presented: bool = False,
     sessions: Sequence[Any] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> Response:
-    """Return the answer that tells a caller about ``error``."""
-    body = problem(error, tongue, base_url, sessions)
+    """Return the answer that tells a caller about ``error``; ``elsewhere`` is the page that asked."""
+    body = problem(error, tongue, base_url, sessions, elsewhere=elsewhere)
     return Response(
         msgspec.json.encode(body),
         status_code=body.status,

@@ -52,6 +52,7 @@ class SessionsApi:
         if mode != "bearer":
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
             services.transport.require_same_site(request.scope)
+            services.transport.require_kept_cookies(request.scope)
         replaced = await self.replaced(request) if mode == "cookie" else None
         wish = SignInRequest(
             email=body.email,
@@ -73,6 +74,7 @@ class SessionsApi:
             raise NotFound
         body = await bodies.optional_json(request, ExchangeBody) or ExchangeBody()
         services.transport.require_same_site(request.scope)  # their cookie is as ambient as ours
+        services.transport.require_kept_cookies(request.scope)
         cookie = services.transport.foreign_cookie(request.scope, services.exchange.cookie_name)
         if cookie is None:
             raise CredentialRefused("credential_missing")
@@ -152,6 +154,7 @@ class SessionsApi:
         """Hand a session that travels as tokens to the browser as a cookie."""
         services = self._services
         services.transport.require_same_site(request.scope)
+        services.transport.require_kept_cookies(request.scope)
         principal = await require_principal(services, request)
         if principal.credential != "access_token":
             raise Forbidden

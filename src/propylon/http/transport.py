@@ -14,6 +14,7 @@ from propylon.core.session import Session
 from propylon.errors import CredentialRefused, Forbidden
 from propylon.flows.caller import Caller
 from propylon.flows.issue import Issued
+from propylon.problems import elsewhere_of
 
 Headers = Iterable[tuple[bytes, bytes]]
 Scope = Any
@@ -24,6 +25,7 @@ REFRESH_PATH = "/v1/session/tokens"
 _REFRESH_NAMES = {True: b"__Secure-propylon-refresh", False: b"propylon-refresh"}
 _LANGUAGE_COOKIE = b"propylon-language"
 MAX_USER_AGENT_CHARS = 512
+MAX_ORIGIN_CHARS = 100
 
 
 class Transport:
@@ -31,6 +33,7 @@ class Transport:
 
     def __init__(self, config: Config) -> None:
         self._secure = config.secure
+        self._public_url = config.public_url
         self._session_name = config.session_cookie.encode()
         self._refresh_name = _REFRESH_NAMES[config.secure]
         self._trusted = config.trusted_proxies
@@ -123,6 +126,15 @@ class Transport:
             return  # before anything else is looked at: most requests are GET
         if not self.is_same_site(scope, method=method):
             raise Forbidden("cross_site_refused")
+
+    def require_kept_cookies(self, scope: Scope) -> None:
+        """Raise ``cookie_cross_site`` where a browser would drop the cookie of the answer: on pages of another site.
+
+        Without this a sign-in looks fine, and whatever follows is refused as if nobody had signed in.
+        """
+        elsewhere = elsewhere_of(scope)
+        if elsewhere is not None and not elsewhere.same_site:
+            raise Forbidden("cookie_cross_site", origin=elsewhere.origin[:MAX_ORIGIN_CHARS], url=self._public_url)
 
     def is_same_site(self, scope: Scope, *, method: str | None = None) -> bool:
         """Return whether our own pages, or configured origins, sent this request; see ``require_same_site``."""

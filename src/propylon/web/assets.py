@@ -41,10 +41,10 @@ def _load(name: str, content_type: str) -> Asset:
     return _asset((resources.files("propylon.web") / "static" / name).read_bytes(), content_type)
 
 
-def _load_client() -> Asset:
-    packed = resources.files("propylon.web") / "static" / "propylon.js"
+def _load_module(name: str) -> Asset:
+    packed = resources.files("propylon.web") / "static" / name
     # A wheel has it in the package (pyproject.toml); in the tree it lies with its tests.
-    found = packed if packed.is_file() else Path(__file__).parents[3] / "client" / "propylon.js"
+    found = packed if packed.is_file() else Path(__file__).parents[3] / "client" / name
     return _asset(found.read_bytes(), "text/javascript; charset=utf-8")
 
 
@@ -53,5 +53,10 @@ ASSETS: Final[Mapping[str, Asset]] = MappingProxyType(
 )
 """Every static file by its name under ``{root}/static/``."""
 
-CLIENT: Final = _load_client()
+CLIENT: Final = _load_module("propylon.js")
 """The browser client, ``{root}/propylon.js``."""
+
+MODULES: Final[Mapping[str, Asset]] = MappingProxyType(
+    {"propylon.js": CLIENT, "propylon-origins.js": _load_module("propylon-origins.js")}
+)
+"""What pages import, by its name under ``{root}/``: the client, and what it loads on pages of other origins."""
