@@ -104,7 +104,7 @@ def test_wrong_use_is_refused_by_the_types(tmp_path: Path) -> None:
     guide = "".join(block.text for block in blocks(ROOT / "docs/client.md", "js"))
     (tmp_path / "guide.ts").write_text(guide.replace('"/propylon.js"', '"./propylon.js"'))
     options = ["--strict", "--noEmit", "--target", "ES2022", "--module", "ES2022", "--moduleResolution", "bundler"]
-    command = ["node", COMPILER, *options, "--lib", "ES2022,DOM", "use.ts", "guide.ts"]
+    command: list[str | Path] = ["node", COMPILER, *options, "--lib", "ES2022,DOM", "use.ts", "guide.ts"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     refused = [(name, int(line)) for name, line in re.findall(r"(\w+)\.ts\((\d+),", done.stdout)]
     first = len(USE.splitlines()) + 1
