@@ -6,6 +6,7 @@ Whatever was in flight at that moment is in doubt: it may hold or not. All else 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -15,6 +16,18 @@ import httpx
 from tests.http.driving import MODES, REFRESH_COOKIE, SESSION_COOKIE, bearer, cookie_value
 
 TOKENS = "/v1/session/tokens"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until people have done something, on however slow a machine."""
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - they say it by a number
+            await asyncio.sleep(0.02)
+
+
+def acknowledged(people: Iterable[Person]) -> int:
+    """Return how much was answered so far."""
+    return sum(person.acknowledged for person in people)
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from tests.servers.ports import free_port
 from tests.servers.redis import RedisServer
 
 CLIENTS = 4
+ENOUGH, WITHIN_S = 100, 30.0
 
 
 class Nodes:
@@ -82,7 +84,10 @@ def three_nodes(home: Path, store: str) -> Iterator[Nodes]:
 
 @contextmanager
 def under_load(clients: list[httpx.Client]) -> Iterator[Counter[int]]:
-    """Let clients ask who they are, again and again; yield what they are answered, 0 where nothing came."""
+    """Let clients ask who they are, again and again; yield what they are answered, 0 where nothing came.
+
+    They go on until they have asked often enough, which takes longer on a busy machine.
+    """
     answers: Counter[int] = Counter()
     over = threading.Event()
 
@@ -99,6 +104,9 @@ def under_load(clients: list[httpx.Client]) -> Iterator[Counter[int]]:
         thread.start()
     try:
         yield answers
+        deadline = time.monotonic() + WITHIN_S
+        while answers.total() <= ENOUGH and time.monotonic() < deadline:
+            time.sleep(0.02)
     finally:
         over.set()
         for thread in threads:

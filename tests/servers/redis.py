@@ -24,6 +24,8 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
 SERVICE = "sessions"
 START_TIMEOUT_S = 30
+# After how long of silence a server is taken for dead. Where none is to die, a busy machine must not kill any.
+SOON_MS, NEVER_MS = 1500, 60_000
 
 
 def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -125,12 +127,12 @@ def _is_followed(node: RedisServer) -> bool:
 class Sentinels:
     """A master, a replica, and three sentinels that watch them."""
 
-    def __init__(self) -> None:
+    def __init__(self, dead_after_ms: int = NEVER_MS) -> None:
         self.nodes = [RedisServer(*DURABLE, *AT_ONCE)]
         self.nodes.append(RedisServer(*DURABLE, *AT_ONCE, "--replicaof", f"127.0.0.1 {self.nodes[0].port}"))
         watched = (
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.nodes[0].port} 2\n"
-            f"sentinel down-after-milliseconds {SERVICE} 1500\n"
+            f"sentinel down-after-milliseconds {SERVICE} {dead_after_ms}\n"
             # One failover a test: a second one, to a replica that has not caught up yet, may lose what it likes.
             f"sentinel failover-timeout {SERVICE} 60000\n"
         )
@@ -170,8 +172,8 @@ class Sentinels:
 class Cluster:
     """Three masters, each with a replica."""
 
-    def __init__(self) -> None:
-        self.nodes = [self._node() for _ in range(6)]
+    def __init__(self, dead_after_ms: int = NEVER_MS) -> None:
+        self.nodes = [self._node(dead_after_ms) for _ in range(6)]
 
     @property
     def url(self) -> str:
@@ -210,9 +212,9 @@ class Cluster:
         for node in self.nodes:
             node.remove()
 
-    def _node(self) -> RedisServer:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", str(free_port()))
-        return RedisServer(*options, *DURABLE, *AT_ONCE)
+    def _node(self, dead_after_ms: int) -> RedisServer:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(dead_after_ms))
+        return RedisServer(*options, "--cluster-port", str(free_port()), *DURABLE, *AT_ONCE)
 
     def _slots(self) -> list[Any]:
         for node in self.nodes:

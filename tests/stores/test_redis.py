@@ -20,7 +20,7 @@ class OnRedis(SharedStoreContract, SessionStoreContract):
     """Accounts in a file, sessions where the class says."""
 
     @pytest.fixture(autouse=True)
-    def _place(self, tmp_path: Path, where: str) -> None:
+    def _place(self, tmp_path: Path, where: str, patient: None) -> None:
         self.path, self.url = tmp_path / "accounts.db", where
 
     async def make_store(self) -> Store:

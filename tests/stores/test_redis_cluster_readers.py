@@ -19,7 +19,7 @@ HERE, THERE = 0, 1
 
 
 @pytest.fixture
-async def nodes(tmp_path: Path, cluster: Cluster) -> AsyncIterator[tuple[Propylon, Propylon]]:
+async def nodes(tmp_path: Path, cluster: Cluster, patient: None) -> AsyncIterator[tuple[Propylon, Propylon]]:
     """Two nodes of one set-up whose followers stand still: each hears of a shard when the test asks it to."""
     cluster.empty()
     stores: dict[str, Any] = {"store": f"sqlite:///{tmp_path}/accounts.db", "session_store": cluster.url}

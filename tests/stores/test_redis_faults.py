@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import pytest
-from tests.servers.redis import PASSWORD, Cluster, RedisServer, Sentinels
+from tests.servers.redis import PASSWORD, SOON_MS, Cluster, RedisServer, Sentinels
 
 from propylon.core.session import Session
 from propylon.core.throttle import Pace
@@ -43,7 +43,7 @@ def make_server() -> Iterator[MakeServer]:
 @pytest.fixture
 def own_sentinels() -> Iterator[Sentinels]:
     """Servers that the test may break."""
-    servers = Sentinels()
+    servers = Sentinels(SOON_MS)
     try:
         yield servers.start()
     finally:
@@ -53,7 +53,7 @@ def own_sentinels() -> Iterator[Sentinels]:
 @pytest.fixture
 def own_cluster() -> Iterator[Cluster]:
     """Likewise."""
-    servers = Cluster()
+    servers = Cluster(SOON_MS)
     try:
         yield servers.start()
     finally:

@@ -251,24 +251,32 @@ class Cut:
             other.shutdown(socket.SHUT_WR)
 
 
+def refusals(verifier: Verifier, tokens: list[str]) -> set[str]:
+    """Return with which codes tokens are refused; not one of them is accepted."""
+    codes = {refuses(verifier, token) for token in tokens}
+    assert "" not in codes
+    return codes
+
+
 def test_of_a_thousand_endings_while_the_wire_was_cut_none_is_missed(serve: Serve) -> None:
     """And what comes first on the mended wire is what was missed, before anything is accepted again."""
     served = serve(session_limit="2000")
     people, secret = Users(served), served.run("verifiers", "add", "shop")
     wire = Cut(served.port)
-    verifier = Verifier(issuer=served.url, audience=served.url, secret=secret, feed_max_silence_s=1)
+    verifier = Verifier(issuer=served.url, audience=served.url, secret=secret, feed_max_silence_s=2)
     assert isinstance(verifier._source, Fetcher)
     verifier._source._port = wire.port  # the issuer is who it is; the wire leads there
     with verifier:
         tokens = [people.sign_in() for _ in range(1_000)]
         living = people.sign_in()
-        assert {refuses(verifier, token) for token in tokens} == {""}
+        eventually(lambda: {refuses(verifier, token) for token in tokens} == {""})
         wire.cut()
         with httpx.Client(base_url=served.url, timeout=60) as client:
             assert client.delete("/v1/sessions?keep=current", headers=bearer(living)).status_code == 204
-        eventually(lambda: refuses(verifier, living) == "unavailable", 5)
+        eventually(lambda: refuses(verifier, living) == "unavailable")
         wire.mend()
-        eventually(lambda: refuses(verifier, living) == "", 10)
-        assert {refuses(verifier, token) for token in tokens} == {"session_revoked"}
+        eventually(lambda: refuses(verifier, living) == "")
+        # On a machine that is too busy to say in time that all is well, it is silent again for a moment.
+        eventually(lambda: refusals(verifier, tokens) == {"session_revoked"})
     wire.cut()
     people.close()
