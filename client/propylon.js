@@ -157,8 +157,14 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       const who = await this.#restore()
       if (who || !this.#held) return who
     }
-    const answer = await this.#send(new Request(`${this.#url}/v1/session`, { headers: this.#language() }), false, false)
-    return answer.status === 401 ? null : this.#read(answer, "session")
+    const signal = AbortSignal.timeout(this.#options.timeoutMs)
+    try {
+      const request = new Request(`${this.#url}/v1/session`, { headers: this.#language(), signal })
+      const answer = await this.#send(request, false, false)
+      return answer.status === 401 ? null : await this.#read(answer, "session")
+    } catch (error) {
+      throw this.#failed(error, signal)
+    }
   }
 
   /**
@@ -608,8 +614,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       this.#notice(answer)
       return await this.#read(answer, needs)
     } catch (error) {
-      if (error instanceof PropylonError) throw error
-      throw this.#error(signal.aborted ? "timed_out" : "unreachable")
+      throw this.#failed(error, signal)
     }
   }
 
@@ -627,6 +632,11 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     const { expires_at } = said.session ?? {}
     if (expires_at) this.#lasts = { ...now(), life: (Date.parse(expires_at) - (Date.parse(headers.get("Date") ?? "") || Date.now())) / 1000 }
     return said
+  }
+
+  /** @param {unknown} error @param {AbortSignal} signal */
+  #failed(error, signal) {
+    return error instanceof PropylonError ? error : this.#error(signal.aborted ? "timed_out" : "unreachable")
   }
 
   /** @param {string} code @param {number} [status] */

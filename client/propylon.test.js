@@ -320,6 +320,7 @@ for (const [how, code, answer] of [
       const working = browser.interfere
       browser.interfere = async (request, send) => (request.url.startsWith(API) ? json({}) : answer(request, send))
       await refuses(auth.signIn(auth.person), code)
+      await refuses(auth.session(), code)
       assert.equal((await auth.fetch(`${API}/orders`)).status, 200)
       expire()
       await refuses(auth.fetch(`${API}/orders`), code)
