@@ -1,6 +1,6 @@
 // The shop's API, asked as whoever is signed in. How that travels, and when it is renewed, is the browser client's affair.
 
-const TRIES = 3
+const TRIES = 4
 const WAIT_MS = 200
 
 // A refusal, or no usable answer. `code` is for programs, `title` and `detail` are for people, in their language.
@@ -25,6 +25,18 @@ export const asProblem = (error) => {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 
+// Does what may be done twice again, where there was no answer.
+export const patiently = async (work) => {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!asProblem(error).isSilence || tries === TRIES) throw error
+      await sleep(WAIT_MS * tries)
+    }
+  }
+}
+
 export const Api = (auth, language) => {
   const once = async (method, path, { body, headers, ...more } = {}) => {
     const said = { "Accept-Language": language(), ...headers }
@@ -41,15 +53,9 @@ export const Api = (auth, language) => {
 
   // What HTTP calls idempotent comes to the same when it arrives twice, and is sent again where no answer came. POST is not:
   // one cup would become two. (Orders have a key for that: ordering.js.)
-  const ask = async (method, path, options) => {
-    for (let tries = method === "POST" ? TRIES : 1; ; tries++) {
-      try {
-        return await once(method, path, options)
-      } catch (error) {
-        if (!(error instanceof Problem) || !error.isSilence || tries >= TRIES) throw error
-        await sleep(WAIT_MS * tries)
-      }
-    }
+  const ask = (method, path, options) => {
+    const work = () => once(method, path, options)
+    return method === "POST" ? work() : patiently(work)
   }
 
   return { ask, once }

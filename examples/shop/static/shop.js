@@ -1,6 +1,6 @@
 // The page: what a visitor does, and what they see. Signing in, renewing and staying signed in is the browser client's.
 
-import { Api, asProblem } from "/api.js"
+import { Api, asProblem, patiently } from "/api.js"
 import { at, make, picture, pressable } from "/elements.js"
 import { Ordering } from "/ordering.js"
 import { choose, clock, language, moment, say, shortened, won } from "/texts.js"
@@ -44,10 +44,14 @@ const otherTabs = new BroadcastChannel("stoa")
 // Runs one thing that a visitor asked for, and shows what it was refused for. Each in its turn: an answer that is late
 // must not show an older cart than the one before it.
 let turn = Promise.resolve()
+let waiting = 0
 const attempt = (work, { clears = true } = {}) => {
-  const run = () => tryOut(work, clears)
+  const run = () => tryOut(work, clears).finally(() => underWay(-1))
+  underWay(1)
   return (turn = turn.then(run, run))
 }
+
+const underWay = (more) => document.documentElement.toggleAttribute("data-busy", (waiting += more) > 0)
 
 const tryOut = async (work, clears) => {
   if (clears) showProblem(null)
@@ -95,7 +99,7 @@ const changed = (mine, facts) => {
 }
 
 const arrive = async () => {
-  const who = await auth.session()
+  const who = await patiently(() => auth.session())
   if (who) await enter(who)
 }
 
@@ -156,6 +160,7 @@ const place = async (mine, cart) => {
     changed(mine, { ordered: number })
   } finally {
     mine.placing = false
+    show()
     if (mine === visit) at("prove").close() // another tab has confirmed
   }
   await lookAgain(mine)
