@@ -38,4 +38,4 @@ def application() -> ASGIApp:
     """
     propylon = Propylon.from_env()
     routes = [Route("/me", _open if os.environ.get(OPEN) else _me), Mount("/", propylon)]
-    return propylon.protect(Starlette(routes=routes, lifespan=propylon.lifespan))
+    return propylon.protect(Starlette(routes=routes))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, StrictInt
 from examples.shop import cart, catalogue, demo, refusals
 from examples.shop.orders import Order, Orders
 from examples.shop.page import Page
-from propylon import Principal, Propylon
+from propylon import Demand, Principal, Propylon
 from propylon.adapters.fastapi import Auth, SignedIn, require, user
 
 propylon = Propylon.from_env()
@@ -33,7 +33,7 @@ Ordering = Annotated[Principal, require(left_s=2)]
 # What costs as much as this is ordered by somebody who has just given the password, and not by whoever finds an open
 # laptop. Not a dependency, as it depends on what is ordered: the route asks.
 BIG_KRW = 300_000
-just_confirmed = propylon.require(fresh_s=int(os.environ.get("SHOP_FRESH_S", "300")))
+JUST_CONFIRMED = Demand.of(fresh_s=int(os.environ.get("SHOP_FRESH_S", "300")))
 
 # Letters, digits and signs of ASCII: what a UUID is made of, and nothing that a log or a proxy could alter.
 IdempotencyKey = Annotated[str, Header(min_length=8, max_length=100, pattern=r"^[!-~]+$")]
@@ -131,7 +131,7 @@ async def place_order(
         name, bought = wanted.cart, cart.seen(who, wanted.cart, wanted.lines)
     total_krw = catalogue.total_krw(bought)
     if total_krw >= BIG_KRW:
-        await just_confirmed(request)
+        await request.scope["propylon"].require(JUST_CONFIRMED)
     order, is_new = await asyncio.to_thread(orders.place, who.user_id, idempotency_key, name, bought, total_krw)
     # Last, and with a repeated request again: a crash before this leaves a cart too full, and loses no order.
     await who.update_data(cart.take_out(who, order.cart, order.lines))

@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from propylon import config as settings
 from propylon.config import Config
-from propylon.core.demand import Demand, Names
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
 from propylon.errors import NotFound, PropylonError, SetupError
 from propylon.flows.key_check import agree_on_keys
 from propylon.flows.session_place import agree_on_place
 from propylon.http.cookies import signed_out_headers
-from propylon.http.middleware import Guarding, Protect, current_user, problem_handler, required_user
+from propylon.http.middleware import Guarding, Protect
 from propylon.outside import key_file
 from propylon.outside.clock import SystemClock
 from propylon.ports import Clock, SecurityLog, Store
@@ -53,9 +50,6 @@ class Propylon:
             @app.get("/me")
             async def me(who: SignedIn): ...
     """
-
-    user = staticmethod(current_user)
-    """Dependency that returns the ``Principal`` or refuses."""
 
     def __init__(
         self,
@@ -138,49 +132,9 @@ class Propylon:
         """Close."""
         await self.close()
 
-    @asynccontextmanager
-    async def lifespan(self, _app: Any = None) -> AsyncIterator[None]:
-        """Open and close together with an app: ``FastAPI(lifespan=propylon.lifespan)``."""
-        async with self:
-            yield
-
     def protect(self, app: ASGIApp) -> ASGIApp:
         """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked."""
         return Protect(app, self)
-
-    def guard(self, app: Starlette, *, pages: str | None = None) -> None:
-        """Guard a Starlette or FastAPI app by hand: ``propylon.user`` works in it, refusals are problem+json.
-
-        ``propylon.adapters`` does this, mounts the pages, and has the words of each framework.
-
-        Args:
-            app: what to guard.
-            pages: where Propylon's own pages are (``/auth`` where it is mounted there, or its public URL). People who
-                open a page of the app without being signed in are led to the sign-in, and back.
-        """
-        app.add_middleware(Protect, self)
-        app.add_exception_handler(PropylonError, problem_handler(self.reply, pages))
-
-    def require(
-        self,
-        *,
-        roles: Names = (),
-        permissions: Names = (),
-        scopes: Names = (),
-        fresh_s: int | None = None,
-        left_s: int = 0,
-    ) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-        """Return a dependency like ``user`` that refuses who does not meet all of this.
-
-        Args:
-            roles: that the user must hold.
-            permissions: that the user's roles must grant.
-            scopes: that an access token must cover.
-            fresh_s: the password was given within so many seconds (step-up); else 401 ``reauthentication_required``.
-            left_s: an access token is good for so many more seconds; else 401 ``token_expiring``.
-        """
-        demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
-        return required_user(demand)
 
     def answer(
         self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True

@@ -35,6 +35,7 @@ from tests.http.serving import Served
 from propylon import Propylon
 from propylon.errors import SetupError
 from propylon.flows.caller import Caller
+from propylon.flows.opening import Proof
 from propylon.flows.sign_in import SignInRequest
 from propylon.flows.signing import OVERLAP_S
 from propylon.testing import FakeClock, a_user
@@ -52,7 +53,8 @@ async def test_ten_thousand_sessions_have_nothing_in_common(in_memory: Propylon)
     """S83: all different; of secrets no place is predictable, of ids none but the four bits of the user's shard."""
     request = SignInRequest(email=EMAIL, password=PASSWORD, mode="cookie")
     runtime, caller = in_memory.runtime, Caller("127.0.0.1", FIREFOX)
-    sessions = [runtime.sign_in._opening(a_user(), request, caller, 1_800_000_000).session for _ in range(MANY)]
+    opener = runtime.sign_in._opener
+    sessions = [opener._opening(a_user(), request, caller, Proof(), 1_800_000_000).session for _ in range(MANY)]
     cookies = [runtime.issuer.cookie(session).rpartition(".")[2] for session in sessions]
     tokens = [runtime.issuer.refresh_token(session).rpartition(".")[2] for session in sessions]
     ids = [session.id for session in sessions]
@@ -71,6 +73,7 @@ import asyncio, os, secrets, sys
 from propylon import Propylon
 from propylon.core.jose.signing import SigningKey
 from propylon.flows.caller import Caller
+from propylon.flows.opening import Proof
 from propylon.flows.sign_in import SignInRequest
 from propylon.testing import a_user
 

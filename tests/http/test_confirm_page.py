@@ -25,7 +25,7 @@ from tests.http.driving import (
 )
 from tests.web.parsing import Page
 
-from propylon import Propylon
+from propylon import Demand, Propylon, PropylonError
 from propylon.testing import FakeClock
 
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin", "accept": "text/html"}
@@ -34,27 +34,22 @@ BACK = "/pay?order=7"
 
 def shop(propylon: Propylon, pages: str | None) -> Starlette:
     """Return an app with a route that needs a fresh sign-in, one that needs time, and one that needs a role."""
-    fresh, lasting, admin = (
-        propylon.require(fresh_s=200),
-        propylon.require(left_s=60),
-        propylon.require(roles="admin"),
-    )
 
-    def guarded(require: Any) -> Any:
+    def guarded(demand: Demand) -> Any:
         async def route(request: Request) -> Response:
-            return JSONResponse({"user": (await require(request)).user_id})
+            return JSONResponse({"user": (await request.scope["propylon"].require(demand)).user_id})
 
         return route
 
-    methods = ["GET", "POST"]
-    app = Starlette(
-        routes=[
-            Route("/pay", guarded(fresh), methods=methods),
-            Route("/soon", guarded(lasting), methods=methods),
-            Route("/admin", guarded(admin), methods=methods),
-        ]
-    )
-    propylon.guard(app, pages=pages)
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PropylonError)
+        told = propylon.reply(error, request.scope, pages=pages)
+        return Response(told.body, told.status, told.headers)
+
+    demands = {"/pay": Demand.of(fresh_s=200), "/soon": Demand.of(left_s=60), "/admin": Demand.of(roles="admin")}
+    routes = [Route(path, guarded(demand), methods=["GET", "POST"]) for path, demand in demands.items()]
+    app = Starlette(routes=routes, exception_handlers={PropylonError: refuse})
+    app.add_middleware(propylon.protect)
     return app
 
 

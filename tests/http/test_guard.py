@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,7 +23,9 @@ from tests.http.driving import (
     sign_up,
 )
 
-from propylon import Principal, Propylon
+from propylon import Propylon
+from propylon.adapters import starlette
+from propylon.adapters.fastapi import Auth, SignedIn
 from propylon.core import access
 from propylon.flows import gate
 from propylon.flows.account import NewAccount
@@ -31,24 +33,23 @@ from propylon.stores import make_store
 from propylon.testing import CountingStore, FakeClock
 
 READS = ("find_session", "find_user", "find_user_by_email", "read_data", "signing_keys", "read_setting")
-Who = Depends(Propylon.user)
 
 
 def shop(propylon: Propylon) -> FastAPI:
     """Return a FastAPI app as somebody would write it, guarded."""
     app = FastAPI()
-    propylon.guard(app)
+    Auth(propylon).guard(app, mount=False)
 
     @app.get("/open")
     async def anyone() -> dict[str, str]:
         return {"hello": "everybody"}
 
     @app.api_route("/me", methods=["GET", "POST"])
-    async def me(who: Principal = Who) -> dict[str, Any]:
+    async def me(who: SignedIn) -> dict[str, Any]:
         return {"user": who.user_id, "session": who.session_id, "credential": who.credential}
 
     @app.get("/twice")
-    async def twice(request: Request, who: Principal = Who) -> dict[str, bool]:
+    async def twice(request: Request, who: SignedIn) -> dict[str, bool]:
         return {"same": who is await request.scope["propylon"].principal()}
 
     @app.get("/maybe")
@@ -57,21 +58,21 @@ def shop(propylon: Propylon) -> FastAPI:
         return {"user": who.user_id if who else None}
 
     @app.get("/editors")
-    async def editors(who: Principal = Who) -> dict[str, list[str]]:
+    async def editors(who: SignedIn) -> dict[str, list[str]]:
         who.require_role("editor")
         return {"roles": sorted(who.roles)}
 
     @app.get("/publish")
-    async def publish(who: Principal = Who) -> dict[str, list[str]]:
+    async def publish(who: SignedIn) -> dict[str, list[str]]:
         who.require_permission("posts.publish")
         return {"permissions": sorted(who.permissions)}
 
     @app.post("/cart/{item}")
-    async def put_into_cart(item: str, who: Principal = Who) -> dict[str, Any]:
+    async def put_into_cart(item: str, who: SignedIn) -> dict[str, Any]:
         return (await who.update_data(lambda data: {"cart": [*data.get("cart", []), item]})).value
 
     @app.get("/profile")
-    async def profile(who: Principal = Who) -> dict[str, str]:
+    async def profile(who: SignedIn) -> dict[str, str]:
         user = await who.user()
         return {"email": user.email, "name": user.name}
 
@@ -320,13 +321,13 @@ async def test_a_page_that_loads_fifty_things_at_once_is_one_activity(
 
 
 async def test_starlette_is_guarded_the_same_way(in_memory: Propylon, connect: Connect) -> None:
-    """``propylon.user(request)`` in an endpoint."""
+    """By the adapter's ``user(request)`` in an endpoint."""
 
     async def me(request: Request) -> Response:
-        return JSONResponse({"user": (await in_memory.user(request)).user_id})
+        return JSONResponse({"user": (await starlette.user(request)).user_id})
 
     app = Starlette(routes=[Route("/me", me)])
-    in_memory.guard(app)
+    starlette.Auth(in_memory).guard(app, mount=False)
     home, client = connect(in_memory), connect(app)
     assert problem(await client.get("/me")) == (401, "credential_missing")
     user = (await enter(home))["user"]["id"]

@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, refused, set_cookies
 
-from propylon import Principal, Propylon
+from propylon import Propylon
+from propylon.adapters.fastapi import Auth, SignedIn
 
 PREFIX = "/auth"
 
@@ -28,8 +29,7 @@ def arranged(how: str, propylon: Propylon) -> Any:
     """Return what a browser talks to."""
     if how == "FastAPI":
         app = FastAPI()
-        propylon.guard(app)
-        app.mount(PREFIX, propylon)
+        Auth(propylon).guard(app)
         return app
     if how == "Starlette":
         return Starlette(routes=[Mount(PREFIX, propylon)])
@@ -143,7 +143,7 @@ async def test_one_session_serves_the_app_and_what_is_mounted_in_it(
     assert isinstance(app, FastAPI)
 
     @app.get("/me")
-    async def me(who: Principal = Depends(propylon.user)) -> dict[str, str]:  # noqa: B008 - FastAPI's idiom
+    async def me(who: SignedIn) -> dict[str, str]:
         return {"user": who.user_id}
 
     client = connect(app)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Depends, FastAPI, WebSocket
+from fastapi import FastAPI, WebSocket
 from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, sign_in
 
-from propylon import Principal, Propylon
-
-Who = Depends(Propylon.user)
+from propylon import Propylon
+from propylon.adapters.fastapi import Auth, SignedIn
 
 
 def live(propylon: Propylon) -> FastAPI:
     """Return a guarded app with a websocket that says who opened it."""
     app = FastAPI()
-    propylon.guard(app)
+    Auth(propylon).guard(app, mount=False)
 
     @app.websocket("/live")
-    async def live(socket: WebSocket, who: Principal = Who) -> None:
+    async def live(socket: WebSocket, who: SignedIn) -> None:
         await socket.accept()
         await socket.send_text(who.user_id)
         await socket.close()

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from propylon import Propylon, PropylonError
+from propylon.adapters.starlette import Auth, require_fresh, user
 from propylon.client import Place, PropylonAuth
 from propylon.testing import FakeClock
 
@@ -180,19 +181,18 @@ class Stage:
 
 def guarded(propylon: Propylon) -> Starlette:
     """Return an app with two routes, and Propylon's own beside them."""
-    recent = propylon.require(fresh_s=60)
 
     async def orders(request: Request) -> Response:
-        who = await propylon.user(request)
+        who = await user(request)
         return JSONResponse({"user": who.user_id, "size": len(await request.body())}, 201)
 
+    @require_fresh(60)
     async def fresh(request: Request) -> Response:
-        who = await recent(request)
-        return JSONResponse({"user": who.user_id})
+        return JSONResponse({"user": (await user(request)).user_id})
 
     routes = [Route("/orders", orders, methods=["POST"]), Route("/fresh", fresh, methods=["POST"])]
     app = Starlette(routes=[*routes, Mount("/", propylon)])
-    propylon.guard(app)
+    Auth(propylon).guard(app, mount=False)
     return app
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from propylon import Principal, Propylon
+from propylon.adapters.fastapi import Auth, SignedIn, require_fresh
 
 
 @pytest.fixture
@@ -19,16 +21,16 @@ def propylon(tmp_path: Path) -> Propylon:
 @pytest.fixture
 def app(propylon: Propylon) -> FastAPI:
     """Guarded, its Propylon mounted."""
-    guarded = FastAPI(lifespan=propylon.lifespan)
-    propylon.guard(guarded)
+    guarded = FastAPI()
+    Auth(propylon).guard(guarded, mount=False)
     guarded.mount("/auth", propylon)
 
     @guarded.api_route("/me", methods=["GET", "POST"])
-    async def me(who: Principal = Depends(propylon.user)) -> list[str]:  # noqa: B008 - FastAPI's way
+    async def me(who: SignedIn) -> list[str]:
         return sorted(who.roles)
 
     @guarded.get("/fresh")
-    async def fresh(who: Principal = Depends(propylon.require(fresh_s=60))) -> str:  # noqa: B008
+    async def fresh(who: Annotated[Principal, require_fresh(60)]) -> str:
         return who.user_id
 
     return guarded

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from propylon import Propylon
+from propylon.adapters.starlette import Auth
 from propylon.agora import naive
 from propylon.agora.stage.sites import OPEN_TO_ALL
 
@@ -71,6 +72,6 @@ def application() -> ASGIApp:
         Route("/naive", naive.count),
         Mount("/", propylon),
     ]
-    app = Starlette(routes=routes, lifespan=propylon.lifespan)
-    propylon.guard(app)
+    app = Starlette(routes=routes)
+    Auth(propylon).guard(app, mount=False)  # it is among the routes, at the root
     return app

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
-from propylon.core.demand import Demand
-from propylon.core.principal import Principal
 from propylon.errors import PropylonError
 from propylon.flows.gate import Gate
 from propylon.http.guard import Asking
 from propylon.http.transport import Transport
-from propylon.problems import Answer
 
 
 class Guarding(NamedTuple):
@@ -79,48 +71,3 @@ class Protect:
             await self._app(scope, receive, send)
         finally:
             await self._guard.close()
-
-
-async def current_user(request: HTTPConnection) -> Principal:
-    """Return who is calling, for ``Depends`` in FastAPI and for endpoints of Starlette, websockets too.
-
-    Raises:
-        CredentialRefused: nobody is signed in, or the credential is refused.
-        Forbidden: a cookie came with an unsafe request from another site.
-    """
-    asking: Asking = request.scope["propylon"]
-    return await asking.principal()
-
-
-def required_user(demand: Demand) -> Callable[[HTTPConnection], Awaitable[Principal]]:
-    """Return ``current_user`` for callers who meet a demand; it refuses all others as ``Demand.check`` says."""
-
-    async def user(request: HTTPConnection) -> Principal:
-        asking: Asking = request.scope["propylon"]
-        return await asking.require(demand)
-
-    return user
-
-
-def problem_handler(
-    reply: Callable[..., Answer], pages: str | None = None
-) -> Callable[[Any, Exception], Awaitable[Any]]:
-    """Return an exception handler that answers Propylon's errors as problem+json in the caller's language.
-
-    A websocket is closed instead: before it was accepted, that is a 403.
-
-    Args:
-        reply: that says how, as ``Propylon.reply`` does.
-        pages: where its pages are. A person who opens a page without being signed in is led there and back.
-    """
-
-    async def handle(request: Request | WebSocket, error: Exception) -> Response | None:
-        if not isinstance(error, PropylonError):
-            raise error
-        if isinstance(request, WebSocket):
-            await request.close(WS_1008_POLICY_VIOLATION, error.code)
-            return None
-        told = reply(error, request.scope, pages=pages)
-        return Response(told.body, told.status, told.headers)
-
-    return handle
