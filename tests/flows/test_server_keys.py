@@ -85,7 +85,7 @@ for _ in range(3):
     if os.fork() == 0:
         break
 request = SignInRequest(email="", password="", mode="cookie")
-session = runtime.sign_in._opening(a_user(), request, Caller("127.0.0.1", None), 0).session
+session = runtime.sign_in._opener._opening(a_user(), request, Caller("127.0.0.1", None), Proof(), 0).session
 kid = SigningKey.generate("ES256").kid
 sealed = runtime.keys._generate().sealed[1:13]
 os.write(1, f"{session.id} {session.salt.hex()} {kid} {sealed.hex()}\\n".encode())
