@@ -9,10 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from examples import handover
 from examples.shop import demo
 from playwright.sync_api import BrowserContext, Page, Response, Route, expect
 from tests.e2e.stories import PASSWORD, send_sign_in
 from tests.shop.launching import Launched
+
+from propylon.client import PropylonAuth
+from propylon.errors import CredentialRefused
 
 Arrive = Callable[..., Page]
 Look = Callable[[Page, str], None]
@@ -462,6 +466,48 @@ def test_a_cookie_session_gets_a_token_for_an_api(open_shop: Open, visitor: Arri
     expect(page.locator("#said")).to_contain_text("bearer token")
     expect(page.locator("#facts")).to_contain_text("API token")
     expect(page.locator("#facts")).to_contain_text("session cookie")
+
+
+@pytest.mark.parametrize("ends", ["app", "web view"])
+def test_an_app_opens_its_web_view_signed_in(open_shop: Open, visitor: Arrive, ends: str) -> None:
+    """What the app has put into the cart is there, and the end in one of them is the end in both."""
+    place, page = open_shop(), visitor()
+    email, password = place.account.values()
+    auth = PropylonAuth(place.propylon, email=email, password=password, apis=[place.shop])
+    with httpx.Client(base_url=place.shop, auth=auth) as app:
+        app.post("/api/cart/tea", json={"quantity": 2}).raise_for_status()
+        cookies = handover.web_view_cookies(place.propylon, auth)
+        page.context.add_cookies([{"name": name, "value": cookies[name], "url": place.shop} for name in cookies])
+        place.visit(page)
+        expect(page.locator("#who-email")).to_have_text(place.account["email"])
+        expect(page.locator("#cart-lines")).to_contain_text("Green tea")
+        if ends == "app":
+            auth.sign_out()
+            expect(page.locator("#gate")).to_be_visible()
+        else:
+            page.click("#sign-out")
+            expect(page.locator("#gate")).to_be_visible()
+            with pytest.raises(CredentialRefused):
+                app.get("/api/cart")
+
+
+@pytest.mark.parametrize("ends", ["cookie", "token"])
+def test_a_page_gets_a_token_for_an_api(open_shop: Open, ends: str) -> None:
+    """By its cookie, of the same session; ended by either, both are refused by the shop, which is another process."""
+    place = open_shop()
+    with httpx.Client() as by_cookie, httpx.Client() as by_token:
+        answer = by_cookie.post(f"{place.propylon}/v1/sessions", json={**place.account, "mode": "cookie"})
+        session = answer.raise_for_status().json()["session"]
+        by_token.headers["authorization"] = f"Bearer {handover.api_token(place.propylon, by_cookie.cookies)}"
+        known = [client.get(f"{place.shop}/api/me").json() for client in (by_cookie, by_token)]
+        assert [me["credential"] for me in known] == ["cookie", "access_token"]
+        assert [me["session_id"] for me in known] == [session["id"]] * 2
+        cookies = httpx.Cookies(by_cookie.cookies)
+        (by_cookie if ends == "cookie" else by_token).delete(f"{place.propylon}/v1/session").raise_for_status()
+        by_cookie.cookies = cookies  # a thief would not let go of it
+        refused = [client.get(f"{place.shop}/api/me") for client in (by_cookie, by_token)]
+        assert [answer.status_code for answer in refused] == [401, 401]
+        assert [answer.json()["code"] for answer in refused] == ["session_revoked"] * 2
 
 
 def test_a_newcomer_has_nothing_to_type(open_shop: Open, visitor: Arrive) -> None:

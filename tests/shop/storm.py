@@ -99,8 +99,9 @@ class Shopper:
         for page in self._tabs:
             while (await self._settled(page))["begun"]:
                 await _press(page, "#order")
-        (number,) = self.confirmed - before
-        self.wanted[number] = seen
+        confirmed = self.confirmed - before
+        assert len(confirmed) == 1, f"{self.mode}: {seen} was confirmed as {confirmed or 'nothing'}"
+        self.wanted[confirmed.pop()] = seen
 
     async def _fill(self) -> dict[str, int]:
         """Put something in, until it is there and both tabs show it."""
