@@ -12,6 +12,7 @@ from propylon.cli.findings import Check, Finding, Seen
 from propylon.cli.server_checks import SERVER_CHECKS
 from propylon.config import DAY_S, Config
 from propylon.core.origin import is_loopback_host
+from propylon.core.site import same_site
 
 # Upkeep rotates the signing key within a minute or two, as soon as a server runs.
 ROTATION_SLACK_S = DAY_S
@@ -159,6 +160,10 @@ def _origins(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape
     local = [origin for origin in config.origins if is_loopback_host(urlsplit(origin).hostname or "")]
     if local and not config.loopback:
         return Finding("origins", "warn", "loopback", {"origins": ", ".join(local)})
+    if config.mode != "bearer" and (apart := [one for one in config.origins if not same_site(one, config.public_url)]):
+        # A page may still ask for tokens by itself; whoever did not mean that learns of it here and not from users.
+        facts: dict[str, object] = {"origins": ", ".join(apart), "url": config.public_url, "mode": config.mode}
+        return Finding("origins", "warn", "names" if local else "cross_site", facts)
     if config.origins:
         return Finding("origins", "ok", "some", {"origins": ", ".join(config.origins)})
     return Finding("origins", "ok")
