@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from propylon.core.device import Kind
 from propylon.core.limits import LimitReached, SessionLimits
+from propylon.core.moving import MoveOutcome
 from propylon.core.principal import SessionData, User
 from propylon.core.refresh import RefreshOutcome
 from propylon.core.revocation import FeedEntry, FeedSubject
-from propylon.core.session import Ending, Session
+from propylon.core.session import Ending, Mode, Session
 from propylon.core.throttle import Pace
 
 
@@ -96,8 +98,8 @@ class SessionReader(Protocol):
     async def all_live_sessions(self, now: int, limit: int) -> list[Session]:
         """Return live sessions of everyone, newest first, at most ``limit``."""
 
-    async def count_by_mode(self, now: int) -> dict[str, int]:
-        """Return the number of live sessions for each mode that has any."""
+    async def count_by_mode(self, now: int) -> dict[tuple[Mode, Kind], int]:
+        """Return the number of live sessions for each mode and kind of device that has any."""
 
 
 class SessionWriter(Protocol):
@@ -121,6 +123,11 @@ class SessionWriter(Protocol):
 
     async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
         """Apply ``core.session.confirmed`` to a live session and announce the change; None when it is not."""
+
+    async def move_session(
+        self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
+    ) -> MoveOutcome:
+        """Decide by ``core.moving.move``; keep and announce the outcome's session when it has moved."""
 
 
 class SessionEnder(Protocol):

@@ -12,7 +12,11 @@ n = g-1   within the grace window                              ``Repeated``: the
 n = g-1   later, from where n was rotated, n-1 was not late    ``Late``: the same n+1
 n = g-1   later, from elsewhere or late twice in a row         ``Reused``: the session ends
 n < g-1                                                        ``Reused``: the session ends
+n        given up when the session moved to another mode       ``GivenUp``, nothing changes
 ======== ==================================================== ===============================
+
+What was given up by a move (``core.moving``) is honoured for the grace window, and then a slow tab and a thief look the
+same; neither gets anything, and the session, which travels another way, goes on.
 """
 
 from __future__ import annotations
@@ -49,13 +53,19 @@ class Reused(msgspec.Struct, frozen=True):
     session: Session
 
 
+class GivenUp(msgspec.Struct, frozen=True):
+    """The token belonged to a mode that the session has moved away from: refused, and no sign of theft."""
+
+    session: Session
+
+
 class Missing(msgspec.Struct, frozen=True):
     """There is no live session: None, or the one that had ended or expired before."""
 
     session: Session | None
 
 
-RefreshOutcome = Rotated | Repeated | Late | Reused | Missing
+RefreshOutcome = Rotated | Repeated | Late | Reused | GivenUp | Missing
 
 
 def origin(ip: str, user_agent: str | None) -> str:
@@ -74,13 +84,17 @@ def rotate(session: Session | None, presented: int, *, now: int, grace_s: int, o
     """
     if session is None or refusal(session, now) is not None:
         return Missing(session)
+    if session.mode == "cookie" and session.moved_at:
+        return _of_the_mode_before(session, presented, now, grace_s)
     if presented >= session.refresh_generation:
         # Newer than the record: the store lost its last writes (a failover); the secret proves it is ours.
         return Rotated(_advanced(session, presented + 1, now=now, origin=origin, ip=ip))
+    if presented == session.refresh_generation - 1 and now - session.refresh_rotated_at <= grace_s:
+        return Repeated(session)
+    if presented < session.refresh_floor:
+        return GivenUp(session)
     if presented < session.refresh_generation - 1:
         return Reused(ended(session, Ending("reused", now)))
-    if now - session.refresh_rotated_at <= grace_s:
-        return Repeated(session)
     # An honest client loses an answer now and then, at home. A thief elsewhere is caught here at the first
     # word; one next door, taking turns with the victim, is late twice in a row and caught at the second.
     late_in_a_row = presented > 0 and session.late_generation == presented - 1  # -1 means that none was ever late
@@ -88,6 +102,14 @@ def rotate(session: Session | None, presented: int, *, now: int, grace_s: int, o
         seen_at = max(session.last_seen_at, now)
         return Late(msgspec.structs.replace(session, late_generation=presented, last_seen_at=seen_at))
     return Reused(ended(session, Ending("reused", now)))
+
+
+def _of_the_mode_before(session: Session, presented: int, now: int, grace_s: int) -> RefreshOutcome:
+    """Honour the newest token, and the one just rotated, for the window after the move; nothing rotates any more."""
+    newest = presented >= session.refresh_generation
+    just_rotated = presented == session.refresh_generation - 1 and now - session.refresh_rotated_at <= grace_s
+    honoured = now - session.moved_at <= grace_s and (newest or just_rotated)
+    return Repeated(session) if honoured else GivenUp(session)
 
 
 def _advanced(session: Session, generation: int, *, now: int, origin: str, ip: str) -> Session:

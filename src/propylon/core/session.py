@@ -62,6 +62,8 @@ class Session(Discreet, msgspec.Struct, frozen=True, kw_only=True):
         refresh_generation: counter of the newest refresh token that was issued.
         refresh_origin: where the request came from that made the newest generation (network, user agent).
         late_generation: the last generation that was answered late (``core.refresh``).
+        moved_at: when the mode last changed, epoch seconds; 0 is never.
+        refresh_floor: refresh tokens of generations below were given up with the mode that they belonged to.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("id", "user_id", "mode", "ending")
@@ -87,6 +89,8 @@ class Session(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     refresh_rotated_at: int = 0
     refresh_origin: str = ""
     late_generation: int = -1
+    moved_at: int = 0
+    refresh_floor: int = 0
     ending: Ending | None = None
 
     @property

@@ -16,10 +16,12 @@ from typing import Any
 import msgspec
 
 from propylon.core import refresh, throttle
+from propylon.core.device import Kind
 from propylon.core.limits import LimitReached, admit
+from propylon.core.moving import Moved, MoveOutcome, move
 from propylon.core.principal import SessionData, User
 from propylon.core.revocation import FeedEntry, FeedSubject
-from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
+from propylon.core.session import Ending, Mode, Session, confirmed, ended, refusal, touched
 from propylon.core.throttle import Pace, Tally
 from propylon.ports import AccountChange, History, Opened, Opening, Pulse, SignInVoid, StoredKey
 from propylon.stores.news import BESIDE_ACCOUNTS, FEED_KEEP_S, announced_now_ms, kept_until, missed
@@ -104,9 +106,9 @@ class _Sessions:
         live = [session for session in self._sessions.values() if refusal(session, now) is None]
         return live[::-1][:limit]
 
-    async def count_by_mode(self, now: int) -> dict[str, int]:
+    async def count_by_mode(self, now: int) -> dict[tuple[Mode, Kind], int]:
         live = (session for session in self._sessions.values() if refusal(session, now) is None)
-        return dict(Counter(session.mode for session in live))
+        return dict(Counter((session.mode, session.device.kind) for session in live))
 
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         newcomer = opening.session
@@ -153,6 +155,16 @@ class _Sessions:
         self._sessions[session_id] = confirmed(session, now=now, origin=origin)
         self._feed.announce("session_changed", session_id)
         return self._sessions[session_id]
+
+    async def move_session(
+        self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
+    ) -> MoveOutcome:
+        held = self._sessions.get(session_id)
+        outcome = move(held, to, cookie=cookie, now=now, grace_s=grace_s, origin=origin)
+        if isinstance(outcome, Moved):
+            self._sessions[session_id] = outcome.session
+            self._feed.announce("session_changed", session_id)
+        return outcome
 
     async def end_session(self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int) -> bool:
         session = self._sessions.get(session_id)

@@ -14,12 +14,12 @@ from propylon.core.session import Ending, Session
 Row = Sequence[Any]
 
 FIXED = (
-    "id, user_id, salt, key_id, mode, remember, created_at, expires_at, idle_ttl_s, "
+    "id, user_id, salt, key_id, remember, created_at, expires_at, idle_ttl_s, "
     "device_browser, device_os, device_kind, sign_in_method"
 )
 CHANGING = (
-    "auth_time, last_seen_at, ip, cookie_generation, cookie_rotated_at, earlier_auth_time, "
-    "refresh_generation, refresh_rotated_at, refresh_origin, late_generation, "
+    "mode, auth_time, last_seen_at, ip, cookie_generation, cookie_rotated_at, earlier_auth_time, "
+    "refresh_generation, refresh_rotated_at, refresh_origin, late_generation, moved_at, refresh_floor, "
     "ended_reason, ended_at, ended_by_browser, ended_by_os, ended_by_kind"
 )
 SESSION_COLUMNS = f"{FIXED}, {CHANGING}"
@@ -33,13 +33,13 @@ def session_of(row: Row) -> Session:
         user_id=row[1],
         salt=row[2],
         key_id=row[3],
-        mode=row[4],
-        remember=bool(row[5]),
-        created_at=row[6],
-        expires_at=row[7],
-        idle_ttl_s=row[8],
-        device=Device(row[9], row[10], row[11]),
-        sign_in_method=row[12],
+        remember=bool(row[4]),
+        created_at=row[5],
+        expires_at=row[6],
+        idle_ttl_s=row[7],
+        device=Device(row[8], row[9], row[10]),
+        sign_in_method=row[11],
+        mode=row[12],
         auth_time=row[13],
         last_seen_at=row[14],
         ip=row[15],
@@ -50,7 +50,9 @@ def session_of(row: Row) -> Session:
         refresh_rotated_at=row[20],
         refresh_origin=row[21],
         late_generation=row[22],
-        ending=None if row[24] is None else _ending_of(row[23:]),
+        moved_at=row[23],
+        refresh_floor=row[24],
+        ending=None if row[26] is None else _ending_of(row[25:]),
     )
 
 
@@ -62,7 +64,6 @@ def fixed_values(session: Session) -> tuple[Any, ...]:
         session.user_id,
         session.salt,
         session.key_id,
-        session.mode,
         session.remember,
         session.created_at,
         session.expires_at,
@@ -77,6 +78,7 @@ def fixed_values(session: Session) -> tuple[Any, ...]:
 def changing_values(session: Session) -> tuple[Any, ...]:
     """Return what may change of a session, in the order of the columns."""
     return (
+        session.mode,
         session.auth_time,
         session.last_seen_at,
         session.ip,
@@ -87,6 +89,8 @@ def changing_values(session: Session) -> tuple[Any, ...]:
         session.refresh_rotated_at,
         session.refresh_origin,
         session.late_generation,
+        session.moved_at,
+        session.refresh_floor,
         *ending_values(session.ending),
     )
 

@@ -46,6 +46,7 @@ class SplitStore:
         self.find_session, self.live_sessions = sessions.find_session, sessions.live_sessions
         self.all_live_sessions, self.count_by_mode = sessions.all_live_sessions, sessions.count_by_mode
         self.rotate, self.touch, self.confirm = sessions.rotate, sessions.touch, sessions.confirm
+        self.move_session = sessions.move_session
         self.end_session, self.end_sessions = sessions.end_session, sessions.end_sessions
         self.read_data, self.replace_data = sessions.read_data, sessions.replace_data
         self.wait_s, self.add_failure = sessions.wait_s, sessions.add_failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from propylon.testing.account_rules import AccountRules
 from propylon.testing.agreement_rules import AgreementRules
 from propylon.testing.follower_rules import FollowerRules
+from propylon.testing.move_rules import MoveRules
 from propylon.testing.outbox_rules import OutboxRules
 from propylon.testing.race_rules import RaceRules
 from propylon.testing.refresh_rules import RefreshRules
@@ -13,7 +14,7 @@ from propylon.testing.sharing_rules import SharingRules
 from propylon.testing.upkeep_rules import UpkeepRules
 
 
-class StoreContract(SessionRules, RefreshRules, AccountRules, AgreementRules, UpkeepRules, RaceRules):
+class StoreContract(SessionRules, RefreshRules, MoveRules, AccountRules, AgreementRules, UpkeepRules, RaceRules):
     """What every ``propylon.ports.Store`` does.
 
     Override ``make_store`` to return an opened store that holds nothing at the start of a test.

@@ -114,14 +114,16 @@ class SessionRules(Rules):
         assert [session.id for session in await store.all_live_sessions(NOW, 1)] == [second.id]
 
     async def test_modes_are_counted_over_live_sessions(self, store: Store) -> None:
-        """A mode without a live session is not in the answer."""
+        """For each kind of device; what has no live session is not in the answer."""
         assert await store.count_by_mode(NOW) == {}
         await opened(store, mode="bearer")
         await opened(store, mode="bearer")
+        await opened(store, mode="bearer", device=PHONE)
         await opened(store, mode="cookie")
         gone = await opened(store, mode="hybrid")
         await end(store, gone.id)
-        assert await store.count_by_mode(NOW) == {"bearer": 2, "cookie": 1}
+        expected = {("bearer", "desktop"): 2, ("bearer", "mobile"): 1, ("cookie", "desktop"): 1}
+        assert await store.count_by_mode(NOW) == expected
 
     async def test_a_sign_in_is_void_without_the_account(self, store: Store) -> None:
         """Nobody opens a session for a user who is not there."""

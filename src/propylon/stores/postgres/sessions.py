@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from propylon.core import refresh
+from propylon.core.device import Kind
 from propylon.core.limits import LimitReached, admit
-from propylon.core.session import Ending, Session, confirmed, ended, refusal
+from propylon.core.moving import Moved, MoveOutcome, move
+from propylon.core.session import Ending, Mode, Session, confirmed, ended, refusal
 from propylon.ports import Opened, Opening, SignInVoid
 from propylon.stores.coalescing import Coalescer
 from propylon.stores.postgres.database import findable
@@ -23,7 +25,7 @@ _LOCK = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE id = $1 FOR UPDATE"
 _LIVE = f"ended_at IS NULL AND {DEADLINE} > $1"
 _LIVE_OF_USER = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE {_LIVE} AND user_id = $2 ORDER BY seq"
 _ALL_LIVE = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE {_LIVE} ORDER BY seq DESC LIMIT $2"
-_COUNT_BY_MODE = f"SELECT mode, count(*) FROM sessions WHERE {_LIVE} GROUP BY mode"
+_COUNT_BY_MODE = f"SELECT mode, device_kind, count(*) FROM sessions WHERE {_LIVE} GROUP BY 1, 2"
 _TOUCH = f"UPDATE sessions SET last_seen_at = greatest(last_seen_at, $1), ip = $2 WHERE {_LIVE} AND id = $3"
 # Whoever changes the version or disables the account waits for this lock, or is waited for.
 _LOCK_VERSION = "SELECT security_version FROM users WHERE id = $1 AND disabled_at IS NULL FOR NO KEY UPDATE"
@@ -58,8 +60,8 @@ class Sessions(Feed):
     async def all_live_sessions(self, now: int, limit: int) -> list[Session]:
         return [session_of(row) for row in await self._fetch(_ALL_LIVE, now, limit)]
 
-    async def count_by_mode(self, now: int) -> dict[str, int]:
-        return {mode: count for mode, count in await self._fetch(_COUNT_BY_MODE, now)}  # noqa: C416 - rows, no pairs
+    async def count_by_mode(self, now: int) -> dict[tuple[Mode, Kind], int]:
+        return {(mode, kind): count for mode, kind, count in await self._fetch(_COUNT_BY_MODE, now)}
 
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         outcome = await self._write(_open, opening, now)
@@ -97,6 +99,22 @@ class Sessions(Feed):
         if session is not None:
             await self._announced()
         return session
+
+    async def move_session(
+        self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
+    ) -> MoveOutcome:
+        async def work(db: Any) -> MoveOutcome:
+            held = await _locked(db, session_id)
+            outcome = move(held, to, cookie=cookie, now=now, grace_s=grace_s, origin=origin)
+            if isinstance(outcome, Moved):
+                await _save(db, outcome.session)
+                await announce(db, "session_changed", session_id)
+            return outcome
+
+        outcome = await self._write(work)
+        if isinstance(outcome, Moved):
+            await self._announced()
+        return outcome
 
     async def end_session(self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int) -> bool:
         over = await self._change(END_ONE, *how_to_end(ending, feed_ttl_s), findable(session_id), user_id)

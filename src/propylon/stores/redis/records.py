@@ -94,6 +94,8 @@ def packed(session: Session, opened_us: int, security_version: int) -> bytes:
             _short_origin(session.refresh_origin, ip),
             session.late_generation,
             _short_ending(opened_at, session.ending),
+            # Most sessions never move, and pay nothing for those that do.
+            *((session.moved_at - opened_at, session.refresh_floor) if session.moved_at else ()),
         )
     )
 
@@ -125,6 +127,8 @@ def unpacked(raw_id: bytes, raw: bytes) -> Held:
         refresh_origin=_long_origin(row[20], row[13]),
         late_generation=row[21],
         ending=None if row[22] is None else _long_ending(opened_at, row[22]),
+        moved_at=opened_at + row[23] if len(row) > 23 else 0,
+        refresh_floor=row[24] if len(row) > 23 else 0,
     )
     return Held(session, raw, opened_at * 1_000_000 + row[1], row[2])
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from propylon.core import refresh
+from propylon.core.moving import Moved, MoveOutcome, move
 from propylon.core.principal import SessionData
-from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
+from propylon.core.session import Ending, Mode, Session, confirmed, ended, refusal, touched
 from propylon.stores.news import kept_until
 from propylon.stores.redis.database import decided
 from propylon.stores.redis.feed import Announcement, Change
@@ -63,6 +64,20 @@ class Sessions(SessionsOfUsers):
             session = confirmed(held.session, now=now, origin=origin)
             await self._keep(held, session, now, [Announcement("session_changed", session_id, "", kept_until())])
             return session
+
+        return await decided(step)
+
+    async def move_session(
+        self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
+    ) -> MoveOutcome:
+        async def step() -> MoveOutcome:
+            held = await self._held(session_id)
+            before = None if held is None else held.session
+            outcome = move(before, to, cookie=cookie, now=now, grace_s=grace_s, origin=origin)
+            if held is not None and isinstance(outcome, Moved):
+                told = Announcement("session_changed", session_id, "", kept_until())
+                await self._keep(held, outcome.session, now, [told])
+            return outcome
 
         return await decided(step)
 

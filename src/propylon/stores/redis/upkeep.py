@@ -11,7 +11,8 @@ import heapq
 from collections import Counter
 from collections.abc import AsyncIterator
 
-from propylon.core.session import Session, refusal
+from propylon.core.device import Kind
+from propylon.core.session import Mode, Session, refusal
 from propylon.stores.redis.database import DROP, Overtaken
 from propylon.stores.redis.layout import KIND, SESSION, TALLY, USER, data_key, session_key, shard_of
 from propylon.stores.redis.place import Place
@@ -46,11 +47,11 @@ class Upkeep(Sessions):
                 del sessions[heapq.heappop(newest)[1]]
         return [sessions[session_id] for _, session_id in sorted(newest, reverse=True)]
 
-    async def count_by_mode(self, now: int) -> dict[str, int]:
-        counts: Counter[str] = Counter()
+    async def count_by_mode(self, now: int) -> dict[tuple[Mode, Kind], int]:
+        counts: Counter[tuple[Mode, Kind]] = Counter()
         async for held in self._everyones():
             if refusal(held.session, now) is None:
-                counts[held.session.mode] += 1
+                counts[held.session.mode, held.session.device.kind] += 1
         return dict(counts)
 
     async def purge(self, now: int, *, keep_ended_s: int) -> int:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import sqlite3
 
 from propylon.core import refresh
+from propylon.core.device import Kind
 from propylon.core.limits import LimitReached, admit
-from propylon.core.session import Ending, Session, confirmed, ended, refusal, touched
+from propylon.core.moving import Moved, MoveOutcome, move
+from propylon.core.session import Ending, Mode, Session, confirmed, ended, refusal, touched
 from propylon.ports import Opened, Opening, SignInVoid
 from propylon.stores.sqlite.database import Database
 from propylon.stores.sqlite.feed import announce, announce_ending
@@ -27,7 +29,7 @@ _LIVE = f"ended_at IS NULL AND {DEADLINE} > ?"
 _NOT_ENDED_OF_USER = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE user_id = ? AND ended_at IS NULL ORDER BY seq"
 _LIVE_OF_USER = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE user_id = ? AND {_LIVE} ORDER BY seq"
 _ALL_LIVE = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE {_LIVE} ORDER BY seq DESC LIMIT ?"
-_COUNT_BY_MODE = f"SELECT mode, count(*) FROM sessions WHERE {_LIVE} GROUP BY mode"
+_COUNT_BY_MODE = f"SELECT mode, device_kind, count(*) FROM sessions WHERE {_LIVE} GROUP BY 1, 2"
 _VERSION = "SELECT security_version FROM users WHERE id = ? AND disabled_at IS NULL"
 _DROP_ENDED = "DELETE FROM sessions WHERE seq IN (SELECT seq FROM sessions WHERE ended_at <= ? LIMIT ?)"
 _DROP_EXPIRED = f"""
@@ -50,8 +52,8 @@ class Sessions(Database):
     async def all_live_sessions(self, now: int, limit: int) -> list[Session]:
         return [session_of(row) for row in await self._survey(_ALL_LIVE, (now, limit))]
 
-    async def count_by_mode(self, now: int) -> dict[str, int]:
-        return dict(await self._survey(_COUNT_BY_MODE, (now,)))
+    async def count_by_mode(self, now: int) -> dict[tuple[Mode, Kind], int]:
+        return {(mode, kind): count for mode, kind, count in await self._survey(_COUNT_BY_MODE, (now,))}
 
     async def open_session(self, opening: Opening, now: int) -> Opened | LimitReached | SignInVoid:
         return await self._write(_open, opening, now)
@@ -80,6 +82,18 @@ class Sessions(Database):
 
     async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
         return await self._write(_confirm, session_id, now, origin)
+
+    async def move_session(
+        self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
+    ) -> MoveOutcome:
+        def work(db: sqlite3.Connection) -> MoveOutcome:
+            outcome = move(_find(db, session_id), to, cookie=cookie, now=now, grace_s=grace_s, origin=origin)
+            if isinstance(outcome, Moved):
+                _save(db, outcome.session)
+                announce(db, "session_changed", session_id)
+            return outcome
+
+        return await self._write(work)
 
     async def end_session(self, session_id: str, ending: Ending, *, user_id: str | None, feed_ttl_s: int) -> bool:
         return await self._write(_end_one, session_id, ending, user_id, feed_ttl_s)

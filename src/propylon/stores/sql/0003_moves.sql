@@ -1,0 +1,3 @@
+-- When a session last moved to another mode, and the refresh tokens that were given up with the one before.
+ALTER TABLE sessions ADD COLUMN moved_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN refresh_floor INTEGER NOT NULL DEFAULT 0;
