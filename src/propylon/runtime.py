@@ -13,14 +13,18 @@ from propylon.config.bridge import load as load_bridge
 from propylon.core.access import TokenRules
 from propylon.core.password import PROFILES, Hasher, PasswordPolicy
 from propylon.core.secret import KeyRing
+from propylon.core.session import Mode
 from propylon.flows.account import Accounts
 from propylon.flows.administration import Administration
+from propylon.flows.caller import Caller
 from propylon.flows.exchange import Exchange
 from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
+from propylon.flows.mode_change import ModeChange
+from propylon.flows.moving import Moving
 from propylon.flows.opening import Opener
 from propylon.flows.renew import Renew
-from propylon.flows.server_mode import ServerMode
+from propylon.flows.server_mode import KnownPlan
 from propylon.flows.session_data import AtHome
 from propylon.flows.sign_in import SignIn
 from propylon.flows.sign_out import SignOut
@@ -72,6 +76,7 @@ class Runtime:
             audience=config.token_audience,
             access_ttl_s=config.access_ttl_s,
         )
+        known = KnownPlan(store, config.mode)
         self.gate = Gate(
             store,
             self.issuer,
@@ -80,12 +85,15 @@ class Runtime:
             policy=policy,
             rules=TokenRules(config.issuer, config.token_audience),
             permissions_of=config.roles,
+            known=known,
             home=self.home,
         )
         self.verifiers = Verifiers(store, self.gate, clock, random, log)
         self.feed = Feed(self.gate, self.verifiers, clock)
         self.session_streams = SessionStreams(self.gate, store, self.home, clock)
-        self.administration = Administration(store, clock, log, policy=policy, default_mode=config.mode)
+        self.administration = Administration(store, clock, log, policy=policy)
+        self.mode_change = ModeChange(store, clock, log, default=config.mode)
+        self.moving = Moving(store, known, self.issuer, clock, log, policy=policy)
         self.accounts = Accounts(
             store,
             self.hashing,
@@ -107,6 +115,10 @@ class Runtime:
         self.sign_out = SignOut(store, clock, log, describe, policy=policy)
         self.renew = Renew(store, self.issuer, clock, log, policy=policy)
 
+    async def mode_of_sign_in(self, caller: Caller) -> Mode:
+        """Return the mode that a sign-in takes when it names none."""
+        return (await self.gate.plan()).course(describe(caller.user_agent).kind).mode
+
     def look(self) -> Observation:
         """Return what the metrics look at."""
         cookies, tokens, revoked = self.gate.remembered()
@@ -120,7 +132,8 @@ class Runtime:
         }
         pulse = self.store.pulse()
         recalled = self.gate.recalled + self.gate.recalled_elsewhere
-        return Observation(gauges, pulse.silence_s, pulse.lags_s, recalled, self.gate.not_recalled)
+        moves = {"moved": self.moving.moved, "failed": self.moving.failed}
+        return Observation(gauges, pulse.silence_s, pulse.lags_s, recalled, self.gate.not_recalled, moves)
 
     def asgi(self) -> ASGIApp:
         """Return the ASGI application of the whole HTTP contract."""
@@ -135,7 +148,8 @@ class Runtime:
             gate=self.gate,
             issuer=self.issuer,
             keys=self.keys,
-            mode=ServerMode(self.administration, self.gate, self.config.mode),
+            mode_of_sign_in=self.mode_of_sign_in,
+            moving=self.moving,
             sign_in=self.sign_in,
             exchange=self.exchange,
             sign_out=self.sign_out,
@@ -161,6 +175,8 @@ class Runtime:
             await asyncio.sleep(0)
         await self.store.purge(self.clock.now(), keep_ended_s=KEEP_ENDED_S)
         await self.keys.rotate_if_older(self.config.signing_key_ttl_s)
+        await self.moving.report_failures()
+        self.metrics.left_to_move.set(await self.mode_change.observe())
 
     def end_streams(self) -> None:
         """End what would not end by itself, for a server that stops when all requests are answered."""

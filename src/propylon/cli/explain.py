@@ -11,6 +11,7 @@ from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
 from propylon.cli.opening import configured
 from propylon.cli.output import print_json, print_line
 from propylon.cli.texts import text, told, wrapped
+from propylon.core.mode import read_plan
 from propylon.core.session import MODES, Mode
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def _mode_in_force(config: Config) -> Mode:
     """Return what ``propylon mode set`` said, where there is a store that can tell, else the setting."""
     from propylon.stores import inspect  # noqa: PLC0415 - drivers, not needed for --help
 
-    chosen = inspect(config.store).mode
-    return next((mode for mode in MODES if mode == chosen), config.mode)
+    return read_plan(inspect(config.store).mode, config.mode).browsers.mode
 
 
 def _said(section: Section) -> list[str]:

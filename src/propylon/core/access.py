@@ -90,13 +90,20 @@ class AccessTokens:
         )
 
     def admit(
-        self, token: str, claims: AccessClaims, *, now: int, monotonic: float, remember: bool = True
+        self,
+        token: str,
+        claims: AccessClaims,
+        *,
+        now: int,
+        monotonic: float,
+        remember: bool = True,
+        moves_to: str | None = None,
     ) -> Principal | EndedSession:
         """Return who presents a token that ``read`` has verified, and remember it; or that its session has ended."""
         reason = self._revoked.reason(claims.session_id)
         if reason is not None:
             return EndedSession(claims.session_id, reason)
-        principal = self._principal_of(claims)
+        principal = self._principal_of(claims, moves_to)
         if remember:
             # A second less: ``now`` has lost its fraction, and nothing may be served beyond its end.
             self._remembered.put(token, principal, monotonic + claims.expires_at - now - 1)
@@ -107,12 +114,18 @@ class AccessTokens:
         if entry.subject == "session_ended":
             self._revoked.add(entry, monotonic)
             self._remembered.forget_session(entry.id)
+        elif entry.subject == "session_changed" and entry.id:
+            self._remembered.forget_session(entry.id)
         elif entry.subject == "user_changed" and entry.id:
             self._remembered.forget_user(entry.id)
-        elif entry.subject in ("keys_changed", "user_changed"):
+        elif entry.subject != "mode_changed":
             # A key goes because it is old, or because it was stolen: nothing it signed is served from memory. And
-            # where entries were dropped unread, it may have been any user.
+            # where entries were dropped unread, it may have been any session or user.
             self._remembered.forget_all()
+
+    def forget_remembered(self) -> None:
+        """Verify every token anew; the sessions that have ended stay known."""
+        self._remembered.forget_all()
 
     def forget_stale(self, monotonic: float) -> bool:
         """Give memory back, in steps; for upkeep. Return whether there may be more."""
@@ -123,7 +136,7 @@ class AccessTokens:
         """Return the permissions that roles grant."""
         return frozenset(permission for role in roles for permission in self._permissions_of.get(role, ()))
 
-    def _principal_of(self, claims: AccessClaims) -> Principal:
+    def _principal_of(self, claims: AccessClaims, moves_to: str | None) -> Principal:
         return Principal(
             user_id=claims.subject,
             session_id=claims.session_id,
@@ -134,4 +147,5 @@ class AccessTokens:
             auth_time=claims.auth_time,
             expires_at=claims.expires_at,
             home=self._home,
+            moves_to=moves_to,
         )

@@ -42,9 +42,7 @@ class Unmoved(msgspec.Struct, frozen=True):
 MoveOutcome = Moved | MovedBefore | Unmoved | Missing
 
 
-def move(
-    session: Session | None, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
-) -> MoveOutcome:
+def move(session: Session | None, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str) -> MoveOutcome:
     """Decide what becomes of a session whose holder moves it to ``to``; a store keeps ``outcome.session``.
 
     Args:
@@ -58,7 +56,11 @@ def move(
     if session is None or refusal(session, now) is not None:
         return Missing(session)
     if session.mode == to:
-        return MovedBefore(session) if cookie is None or _just_given_up(session, cookie, now, grace_s) else Unmoved(session)
+        return (
+            MovedBefore(session)
+            if cookie is None or _just_given_up(session, cookie, now, grace_s)
+            else Unmoved(session)
+        )
     # A cookie from before a step-up must not become tokens that have seen it; and who holds a cookie beside somebody
     # else's tokens (a web view that an app has opened) does not decide how those travel.
     right = cookie is None if session.mode != "cookie" else cookie is not None and cookie >= session.cookie_generation
@@ -66,9 +68,7 @@ def move(
         return Unmoved(session)
     if session.mode == "cookie":
         session = _without_cookie(session, now=now, grace_s=grace_s, origin=origin)
-    return Moved(
-        msgspec.structs.replace(session, mode=to, moved_at=now, last_seen_at=max(session.last_seen_at, now))
-    )
+    return Moved(msgspec.structs.replace(session, mode=to, moved_at=now, last_seen_at=max(session.last_seen_at, now)))
 
 
 def outlived(session: Session, issued_at: int, *, now: int, grace_s: int) -> bool | None:

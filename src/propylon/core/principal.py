@@ -79,6 +79,7 @@ class Principal:
         auth_time: when the user last proved who they are, epoch seconds.
         expires_at: when this credential (not the session) ends at the latest, epoch seconds.
         scopes: what an access token was narrowed to; empty means everything the user may do.
+        moves_to: the mode that this session is asked to move to (``Propylon-Mode``); None where it is at home.
     """
 
     user_id: str
@@ -90,6 +91,7 @@ class Principal:
     auth_time: int
     expires_at: int
     home: Home | None = field(default=None, repr=False, compare=False)
+    moves_to: str | None = field(default=None, repr=False, compare=False)
 
     def require_role(self, role: str) -> None:
         """Raise ``Forbidden`` unless the user holds ``role``."""

@@ -5,39 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from propylon.core.email import canonical
 from propylon.core.principal import User
-from propylon.core.session import MODES, Ending, Mode, Session, SessionPolicy
-from propylon.errors import Conflict, NotFound
+from propylon.core.session import Ending, Session, SessionPolicy
+from propylon.errors import NotFound
 from propylon.ports import Clock, SecurityLog, Store
 
-MODE_SETTING = "mode"
-PREVIOUS_MODE_SETTING = "mode_previous"
 PAGE = 500
 # About 20 MB of sessions at a time, and so many users' sessions on their way to the store.
 EVERYONE_PAGE, EVERYONE_AT_ONCE = 10_000, 100
 
 
-class ModeReport(msgspec.Struct, frozen=True):
-    """How sessions travel now: the mode of new sign-ins, the one before, and how many live sessions are where."""
-
-    mode: str
-    previous: str | None
-    moved: int
-    left: int
-    errors: int
-
-
 class Administration:
-    """Accounts, sessions and the mode, for an operator."""
+    """Accounts and sessions, for an operator."""
 
-    def __init__(
-        self, store: Store, clock: Clock, log: SecurityLog, *, policy: SessionPolicy, default_mode: Mode
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, log: SecurityLog, *, policy: SessionPolicy) -> None:
         self._store, self._clock, self._log, self._policy = store, clock, log, policy
-        self._default_mode = default_mode
 
     async def users(self) -> list[User]:
         """Return all accounts by address."""
@@ -109,31 +92,6 @@ class Administration:
                 count += sum(await asyncio.gather(*(self._end_all(user_id, ending) for user_id in batch)))
         self._log.record("everyone_signed_out", count=count, reason=ending.reason)
         return count
-
-    async def mode(self) -> Mode:
-        """Return the mode of new sign-ins: what ``mode set`` said, else the setting."""
-        stored = await self._store.read_setting(MODE_SETTING)
-        return next((mode for mode in MODES if mode == stored), self._default_mode)
-
-    async def mode_report(self) -> ModeReport:
-        """Return where the live sessions are."""
-        mode = await self.mode()
-        counts = await self._store.count_by_mode(self._clock.now())
-        moved = counts.get(mode, 0)
-        previous = await self._store.read_setting(PREVIOUS_MODE_SETTING)
-        return ModeReport(mode, previous, moved, sum(counts.values()) - moved, 0)
-
-    async def change_mode(self, mode: Mode) -> ModeReport:
-        """Let new sign-ins take ``mode`` from now on; sessions that exist keep what they have."""
-        stored = await self._store.read_setting(MODE_SETTING)
-        before = await self.mode()
-        if mode != before:
-            if not await self._store.write_setting(MODE_SETTING, mode, expected=stored):
-                raise Conflict("mode_changed_meanwhile")
-            previous = await self._store.read_setting(PREVIOUS_MODE_SETTING)
-            await self._store.write_setting(PREVIOUS_MODE_SETTING, before, expected=previous)
-            self._log.record("mode_changed", mode=mode, previous=before)
-        return await self.mode_report()
 
     async def _end_all(self, user_id: str, ending: Ending) -> int:
         return len(await self._store.end_sessions(user_id, ending, keep=None, feed_ttl_s=self._policy.feed_ttl_s))

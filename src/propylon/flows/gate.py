@@ -15,15 +15,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from propylon.core.access import AccessTokens, EndedSession, TokenRules
 from propylon.core.demand import Demand
+from propylon.core.jose.access_token import AccessClaims
+from propylon.core.mode import ModePlan
+from propylon.core.moving import outlived
 from propylon.core.principal import Credential, Home, Principal, User
 from propylon.core.remembered import RememberedPrincipals
 from propylon.core.revocation import FeedEntry
-from propylon.core.session import Session, SessionPolicy, cookie_auth_time, refusal
+from propylon.core.session import Mode, Session, SessionPolicy, cookie_auth_time, refusal
 from propylon.errors import CredentialRefused, FeedSilent, StoreUnavailable
 from propylon.flows.caller import Caller
 from propylon.flows.feed_history import FeedHistory
 from propylon.flows.issue import COOKIE, Issuer, presented
 from propylon.flows.refusals import refused, refused_for
+from propylon.flows.server_mode import KnownPlan
 from propylon.flows.signing import SigningKeys
 from propylon.ports import Clock, Store
 
@@ -43,10 +47,11 @@ class Gate:
         policy: SessionPolicy,
         rules: TokenRules,
         permissions_of: Mapping[str, tuple[str, ...]],
+        known: KnownPlan,
         home: Home | None = None,
     ) -> None:
         self._store, self._issuer, self._keys, self._clock = store, issuer, keys, clock
-        self._policy, self._home = policy, home
+        self._policy, self._known, self._home = policy, known, home
         self._cookies = RememberedPrincipals()
         self.tokens = AccessTokens(rules, keep_s=policy.feed_ttl_s, permissions_of=permissions_of, home=home)
         self.history = FeedHistory(store, clock, feed_ttl_s=policy.feed_ttl_s)
@@ -68,6 +73,9 @@ class Gate:
             return None  # whoever verifies asks the store first
         if news:  # nearly always none
             self._hear(news)
+        if self._known.is_stale:
+            self.not_recalled += 1
+            return None  # whoever verifies learns first whether sessions are to move
         memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
         principal = memory(credential.value, self._clock.monotonic())
         if principal is None:
@@ -82,7 +90,7 @@ class Gate:
         The bookmark moves before an ending is acknowledged, and what it was compared with is set after everything up
         to it was forgotten here: while they are the same, what is remembered is true.
         """
-        if self._taken_in is None or self._store.bookmark() != self._taken_in:
+        if self._taken_in is None or self._store.bookmark() != self._taken_in or self._known.is_stale:
             return None
         memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
         principal = memory(credential.value, self._clock.monotonic())
@@ -121,6 +129,11 @@ class Gate:
         self._home = home
         self.tokens.rehome(home)
 
+    async def plan(self) -> ModePlan:
+        """Return how sessions travel now, as the operator has decided it."""
+        await self.listen()
+        return await self._known.newest()
+
     def remembered(self) -> tuple[int, int, int]:
         """Return how many cookies, tokens and ended sessions are held in memory (for metrics)."""
         return len(self._cookies), self.tokens.remembered, self.tokens.revoked
@@ -139,8 +152,20 @@ class Gate:
             self._hear(self._store.news())
         # Without an ``await`` in between: a bookmark says that there was nothing beyond what has just been heard.
         self._taken_in = self._store.bookmark()
+        if self._known.is_stale:
+            await self._know()
         if not self.history.is_known():  # the first time, and when the feed was lost
             await self.history.agree()
+
+    async def _know(self) -> None:
+        """Read the plan; where it has changed, everybody is verified anew and told of it."""
+        try:
+            changed = await self._known.read()
+        except StoreUnavailable:
+            return  # what is known already holds until the store can say; nobody is refused for that
+        if changed:
+            self._cookies.forget_all()
+            self.tokens.forget_remembered()
 
     def _hear(self, news: Sequence[FeedEntry]) -> None:
         for entry in news:
@@ -155,6 +180,7 @@ class Gate:
             self._keys.changed()
         elif entry.subject == "mode_changed":
             self.mode_version += 1
+            self._known.announced()
         elif entry.id == "":
             # This process slept for so long that entries were dropped unread.
             self._cookies.forget_all()
@@ -167,24 +193,37 @@ class Gate:
         await self._keys.ready()
         now = self._clock.now()
         claims = self.tokens.read(token, self._keys.published, self._keys.algorithms, now)
-        certain = self.history.is_whole() or await self._lives_on(claims.session_id)
-        verdict = self.tokens.admit(token, claims, now=now, monotonic=self._clock.monotonic(), remember=certain)
+        certain, moves_to = True, None
+        if self._known.plan.in_motion or not self.history.is_whole():
+            certain, moves_to = await self._looked_up(claims)
+        verdict = self.tokens.admit(
+            token, claims, now=now, monotonic=self._clock.monotonic(), remember=certain, moves_to=moves_to
+        )
         if isinstance(verdict, EndedSession):
             raise refused_for(verdict.reason, await self._store.find_session(verdict.session_id))
         return verdict
 
-    async def _lives_on(self, session_id: str) -> bool:
-        """Look up the session of a token where the feed may have lost its ending; refuse where it does not live.
+    async def _looked_up(self, claims: AccessClaims) -> tuple[bool, Mode | None]:
+        """Look up the session of a token where sessions move, or where the feed may have lost its ending.
 
-        Return whether it is certain that nothing has changed meanwhile.
+        Refuse where it does not live, or has moved to the cookie for longer than the grace window. Return whether the
+        answer may be remembered, and where the session is asked to move.
         """
-        heard = self._heard
-        session = await self._store.find_session(session_id)
+        heard, now = self._heard, self._clock.now()
+        try:
+            session = await self._store.find_session(claims.session_id)
+        except StoreUnavailable:
+            if not self.history.is_whole():
+                raise
+            return False, None  # whoever is to move is told another time
         if session is None:  # lost with the feed, or signed out before
             raise CredentialRefused("session_revoked")
-        if (code := refusal(session, self._clock.now())) is not None:
+        if (code := refusal(session, now)) is not None:
             raise refused(session, code)
-        return self._heard_nothing_since(heard)
+        over = outlived(session, claims.issued_at, now=now, grace_s=self._policy.refresh_grace_s)
+        if over:
+            raise CredentialRefused("token_expired")
+        return over is not None and self._heard_nothing_since(heard), self._known.plan.target(session)
 
     async def _by_cookie(self, value: str, caller: Caller) -> Principal:
         secret = presented(value)
@@ -199,7 +238,9 @@ class Gate:
         if auth_time is None:
             raise CredentialRefused("session_revoked")
         user = await self._user_of(session)
-        principal = self._principal_for(session, user, auth_time)
+        # Beside tokens (a web view, the pages) the cookie is at home in every mode: their holder is the one to move.
+        moves_to = self._known.plan.target(session) if session.mode == "cookie" else None
+        principal = self._principal_for(session, user, auth_time, moves_to)
         touched = await self._touch_when_due(session, caller, now)
         # The cookie just replaced is honoured for the grace window alone, so it is not remembered for longer.
         if self._heard_nothing_since(heard) and secret.generation >= session.cookie_generation:
@@ -245,7 +286,7 @@ class Gate:
         due = last_seen_at + max(1, self._policy.activity_interval_s)
         return min(session.expires_at, last_seen_at + session.idle_ttl_s, due) - now
 
-    def _principal_for(self, session: Session, user: User, auth_time: int) -> Principal:
+    def _principal_for(self, session: Session, user: User, auth_time: int, moves_to: Mode | None) -> Principal:
         return Principal(
             user_id=user.id,
             session_id=session.id,
@@ -256,4 +297,5 @@ class Gate:
             auth_time=auth_time,
             expires_at=session.deadline,
             home=self._home,
+            moves_to=moves_to,
         )

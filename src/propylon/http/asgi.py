@@ -28,6 +28,7 @@ from propylon.http.metrics import Observation
 from propylon.http.monitoring import Monitoring
 from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
+from propylon.http.renewal_api import RenewalApi
 from propylon.http.services import Services
 from propylon.http.session_events import SessionEventsApi
 from propylon.http.sessions_api import SessionsApi
@@ -52,6 +53,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     documents = Documents(services, document)
     rooms = {
         "sessions": sessions,
+        "renewal": RenewalApi(services),
         "accounts": AccountsApi(services),
         "data": DataApi(services),
         "documents": documents,

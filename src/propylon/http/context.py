@@ -16,6 +16,9 @@ from propylon.flows.refusals import refused
 from propylon.http.guard import Asking
 from propylon.http.services import Services
 
+# In the scope of a request: the mode that its credential is asked to move to.
+MOVES_TO = "propylon.moves_to"
+
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return ``body`` as JSON."""
@@ -29,7 +32,14 @@ def no_content(headers: dict[str, str] | None = None) -> Response:
 
 async def require_principal(services: Services, request: Request) -> Principal:
     """Return who is calling, or refuse."""
-    return await Asking(services.gate, services.transport, request.scope).principal()
+    principal = await Asking(services.gate, services.transport, request.scope).principal()
+    ask_to_move(request, principal.moves_to)
+    return principal
+
+
+def ask_to_move(request: Request, mode: str | None) -> None:
+    """Let the answer say that the credential is to move to this mode, or not to; see ``envelope``."""
+    request.scope[MOVES_TO] = mode
 
 
 async def require_session(services: Services, principal: Principal) -> tuple[Session, User]:

@@ -16,8 +16,9 @@ from propylon.config import Config
 from propylon.core.origin import is_loopback_host
 from propylon.errors import ClientError, PropylonError
 from propylon.http import problems
+from propylon.http.context import MOVES_TO
 from propylon.http.metrics import Metrics
-from propylon.http.transport import header
+from propylon.http.transport import MODE_HEADER, header
 
 logger = logging.getLogger("propylon")
 
@@ -66,7 +67,7 @@ class Envelope:
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered["status"] = message["status"]
-                self._complete(message)
+                self._complete(message, scope.get(MOVES_TO))
             await send(message)
 
         try:
@@ -88,8 +89,10 @@ class Envelope:
         if path not in ANY_HOST_PATHS:
             check_host(scope, self._config)
 
-    def _complete(self, message: Message) -> None:
+    def _complete(self, message: Message, moves_to: str | None) -> None:
         headers = MutableHeaders(scope=message)
+        if moves_to is not None:
+            headers[MODE_HEADER] = moves_to
         for name, value in self._headers.items():
             if name not in headers:
                 headers[name] = value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
+
+from starlette.types import Message, Send
 
 from propylon.core.demand import Demand
 from propylon.core.principal import Principal
@@ -35,6 +38,19 @@ class Asking:
                 principal = await self._gate.verify(credential, self._transport.caller(self._scope))
             self._principal = principal
         return self._principal
+
+    def telling(self, send: Send) -> Send:
+        """Return ``send``, which also tells a client that its session is asked to move, once it is known whose."""
+
+        # No coroutine of its own: where nobody is to move, a message costs one call more.
+        def tell(message: Message) -> Awaitable[None]:
+            who = self._principal
+            if who is not None and who.moves_to is not None and message["type"] == "http.response.start":
+                told = self._transport.mode_headers(self._scope, who.moves_to)
+                message["headers"] = [*message.get("headers", ()), *told]
+            return send(message)
+
+        return tell
 
     async def require(self, demand: Demand) -> Principal:
         """Return the principal where it meets a demand.

@@ -23,6 +23,7 @@ class Observation(NamedTuple):
         lags_s: of the entries that it has heard since the last look.
         recalled: how many credentials were served from memory so far.
         not_recalled: and how many were not.
+        moves: how many sessions moved to another mode here so far, and how many moves failed.
     """
 
     gauges: Mapping[str, int]
@@ -30,6 +31,7 @@ class Observation(NamedTuple):
     lags_s: Sequence[float]
     recalled: int
     not_recalled: int
+    moves: Mapping[str, int]
 
 
 class Metrics:
@@ -61,6 +63,18 @@ class Metrics:
             "Credentials by how they were verified: remembered, or in full.",
             ["how"],
             registry=registry,
+        )
+        self.moves = Counter(
+            "propylon_mode_moves",
+            "Sessions that moved to the server's mode, and moves that failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.left_to_move = Gauge(
+            "propylon_mode_sessions_left",
+            "Live sessions that are still to move to the server's mode, of all nodes; counted about once a minute.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.lag = Histogram(
             "propylon_feed_lag_seconds",
@@ -94,9 +108,15 @@ class Metrics:
         self.silence.set(seen.silence_s)
         for lag_s in seen.lags_s:
             self.lag.observe(lag_s)
-        for outcome, total in (("remembered", seen.recalled), ("verified", seen.not_recalled)):
-            self.verifications.labels(outcome).inc(total - self._counted.get(outcome, 0))
-            self._counted[outcome] = total
+        for how, total in (("remembered", seen.recalled), ("verified", seen.not_recalled)):
+            self.verifications.labels(how).inc(self._more(how, total))
+        for outcome, total in seen.moves.items():
+            self.moves.labels(outcome).inc(self._more(outcome, total))
+
+    def _more(self, name: str, total: int) -> int:
+        """Return by how much a total has grown since it was last seen."""
+        more, self._counted[name] = total - self._counted.get(name, 0), total
+        return more
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus reads, of all workers where there are several."""

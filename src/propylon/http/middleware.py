@@ -53,8 +53,8 @@ class Protect:
             await self._live(scope, receive, send)
             return
         gate, transport = self._guard.guarding or await self._guard.ready()
-        scope["propylon"] = Asking(gate, transport, scope)
-        await self._app(scope, receive, send)
+        asking = scope["propylon"] = Asking(gate, transport, scope)
+        await self._app(scope, receive, asking.telling(send))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open before the app starts and close after it has stopped; whoever had opened before also closes."""

@@ -111,7 +111,7 @@ _SIGN_IN_PROBLEMS = (
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/v1/session", "sessions.who", "session", "Who is calling?",
               {200: WhoOut}, ALWAYS + REFUSED, security="any"),
-    Operation("POST", "/v1/session/tokens", "sessions.renew", "session", "Renew access",
+    Operation("POST", "/v1/session/tokens", "renewal.renew", "session", "Renew access",
               {200: TokensOut}, (*ALWAYS, *REFUSED, *BODY, "token_reused", "too_many_attempts"),
               "One of: a refresh token in the body (its successor comes back in the body); the refresh cookie (its "
               "successor comes back as a cookie); a signed-in session cookie (an access token alone).",
@@ -134,7 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
               body=SignInBody),
     Operation("DELETE", "/v1/session", "sessions.sign_out", "session", "Sign out",
               {204: None}, ALWAYS + REFUSED, security="any"),
-    Operation("POST", "/v1/session/cookie", "sessions.to_cookie", "session", "Hand this session to the browser",
+    Operation("POST", "/v1/session/cookie", "renewal.to_cookie", "session", "Hand this session to the browser",
               {204: None}, (*ALWAYS, *REFUSED, "forbidden", "cookie_cross_site"),
               "Sets the session cookie of the same session; ending it ends both.", security="bearer"),
     Operation("POST", "/v1/session/exchange", "sessions.exchange", "session", "Exchange another system's session",

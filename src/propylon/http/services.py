@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from propylon.config import Config
-from propylon.core.session import SessionPolicy
+from propylon.core.session import Mode, SessionPolicy
 from propylon.flows.account import Accounts
+from propylon.flows.caller import Caller
 from propylon.flows.exchange import Exchange
 from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
+from propylon.flows.moving import Moving
 from propylon.flows.renew import Renew
-from propylon.flows.server_mode import ServerMode
 from propylon.flows.session_data import AtHome
 from propylon.flows.sign_in import SignIn
 from propylon.flows.sign_out import SignOut
@@ -23,6 +25,8 @@ from propylon.http.session_streams import SessionStreams
 from propylon.http.transport import Transport
 from propylon.ports import Clock, SessionReader, Upkeep
 from propylon.web.pages import Pages
+
+ModeOfSignIn = Callable[[Caller], Awaitable[Mode]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Services:
     gate: Gate
     issuer: Issuer
     keys: SigningKeys
-    mode: ServerMode
+    mode_of_sign_in: ModeOfSignIn
+    moving: Moving
     sign_in: SignIn
     exchange: Exchange | None
     sign_out: SignOut

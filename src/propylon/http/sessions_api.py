@@ -1,4 +1,4 @@
-"""``/v1/session`` and ``/v1/sessions``: sign-in, renewal, hand-over, devices, sign-out."""
+"""``/v1/session`` and ``/v1/sessions``: sign-in, devices, sign-out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from propylon.core.csrf import SAFE_METHODS
 from propylon.core.principal import Principal
-from propylon.errors import ClientError, Conflict, CredentialRefused, Forbidden, NotFound
+from propylon.core.session import Mode
+from propylon.errors import ClientError, Conflict, CredentialRefused, NotFound
 from propylon.flows.issue import Issued
 from propylon.flows.opening import SignedIn, Wish
 from propylon.flows.sign_in import SignInRequest
@@ -24,11 +25,9 @@ from propylon.http.context import (
 from propylon.http.cookies import signed_out_headers
 from propylon.http.schemas import (
     ExchangeBody,
-    RefreshBody,
     SessionsOut,
     SignedInOut,
     SignInBody,
-    TokensOut,
     UserOut,
     WhoOut,
     session_out,
@@ -48,7 +47,11 @@ class SessionsApi:
         services = self._services
         body = await bodies.json(request, SignInBody)
         await services.gate.listen()  # a signing key that was replaced just now signs nothing more
-        mode = body.mode if body.mode is not UNSET else await services.mode.current()
+        mode = (
+            body.mode
+            if body.mode is not UNSET
+            else await services.mode_of_sign_in(services.transport.caller(request.scope))
+        )
         if mode != "bearer":
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
             services.transport.require_same_site(request.scope)
@@ -78,7 +81,11 @@ class SessionsApi:
         cookie = services.transport.foreign_cookie(request.scope, services.exchange.cookie_name)
         if cookie is None:
             raise CredentialRefused("credential_missing")
-        mode = body.mode if body.mode is not UNSET else await services.mode.current()
+        mode = (
+            body.mode
+            if body.mode is not UNSET
+            else await services.mode_of_sign_in(services.transport.caller(request.scope))
+        )
         # As with a cookie of ours: no script in the page walks away with what lives long.
         mode = "cookie" if mode == "bearer" else mode
         replaced = await self.replaced(request) if mode == "cookie" else None
@@ -88,6 +95,11 @@ class SessionsApi:
         except Conflict as conflict:
             return self._limit_reached(request, conflict)
         return await self._welcome(request, signed_in, replaced)
+
+    async def _mode_for(self, request: Request, body: SignInBody | ExchangeBody) -> Mode:
+        if body.mode is not UNSET:
+            return body.mode
+        return await self._services.mode_of_sign_in(self._services.transport.caller(request.scope))
 
     async def _welcome(self, request: Request, signed_in: SignedIn, replaced: Principal | None) -> Response:
         services, issued = self._services, signed_in.issued
@@ -126,46 +138,6 @@ class SessionsApi:
         principal = await require_principal(self._services, request)
         await self._services.sign_out.here(principal)
         return self._signed_out(request)
-
-    async def renew(self, request: Request) -> Response:
-        """Hand out a new access token, by exactly one of body, refresh cookie, session cookie."""
-        services = self._services
-        body = await bodies.optional_json(request, RefreshBody)
-        await services.gate.listen()  # as at the sign-in
-        caller = services.transport.caller(request.scope)
-        if body is not None and body.refresh_token is not UNSET:
-            issued = await services.renew.by_refresh_token(body.refresh_token, caller)
-            return self._renewed(request, issued, in_body=True)
-        credential = services.transport.credential(request.scope)
-        cookie = services.transport.refresh_cookie(request.scope)
-        # A bearer header wins and cookies are not looked at: it cannot renew, and renewing whoever the cookie
-        # belongs to instead is how one user is taken for another.
-        if cookie is not None and (credential is None or credential.ambient):
-            services.transport.require_same_site(request.scope)
-            issued = await services.renew.by_refresh_token(cookie.value, caller)
-            return self._renewed(request, issued, in_body=False)
-        principal = await require_principal(services, request)
-        if principal.credential != "cookie":
-            # An access token must not make the next one: then a stolen one would live for ever.
-            raise CredentialRefused("credential_missing")
-        return self._renewed(request, await services.renew.by_cookie(principal), in_body=True)
-
-    async def to_cookie(self, request: Request) -> Response:
-        """Hand a session that travels as tokens to the browser as a cookie."""
-        services = self._services
-        services.transport.require_same_site(request.scope)
-        services.transport.require_kept_cookies(request.scope)
-        principal = await require_principal(services, request)
-        if principal.credential != "access_token":
-            raise Forbidden
-        session, _ = await require_session(services, principal)
-        if principal.auth_time < session.auth_time:
-            # Issued before a step-up: its holder, who may be a thief, must not get a cookie that has seen it.
-            raise CredentialRefused("token_expired")
-        answer = no_content()
-        cookie = services.issuer.cookie(session)
-        answer.raw_headers.append(services.transport.set_session_cookie(cookie, session, services.clock.now()))
-        return answer
 
     async def devices(self, request: Request) -> Response:
         """List the caller's live sessions, newest first."""
@@ -217,20 +189,6 @@ class SessionsApi:
         methods = [method.strip().upper() for method in named if method.strip()]
         # A proxy writes one of the two and lets a client's other one pass: an unsafe method counts.
         return next((method for method in methods if method not in SAFE_METHODS), next(iter(methods), None))
-
-    def _renewed(self, request: Request, issued: Issued, *, in_body: bool) -> Response:
-        access = issued.access
-        if access is None:
-            raise CredentialRefused("credential_missing")
-        refresh_token = issued.refresh_token if in_body and issued.refresh_token is not None else UNSET
-        answer = json_response(TokensOut(access.value, "Bearer", access.expires_in_s, refresh_token))
-        if not in_body and issued.refresh_token is not None:
-            answer.raw_headers.append(
-                self._services.transport.set_refresh_cookie(
-                    issued.refresh_token, issued.session, root_of(request), self._services.clock.now()
-                )
-            )
-        return answer
 
     def _signed_out(self, request: Request) -> Response:
         answer = no_content()

@@ -20,6 +20,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 Scope = Any
 
 REFRESH_PATH = "/v1/session/tokens"
+MODE_HEADER = "propylon-mode"
 # By whether the public URL is https, as ``Config.session_cookie``: the prefix makes browsers refuse one that was
 # planted.
 _REFRESH_NAMES = {True: b"__Secure-propylon-refresh", False: b"propylon-refresh"}
@@ -136,6 +137,11 @@ class Transport:
         if elsewhere is not None and not elsewhere.same_site:
             raise Forbidden("cookie_cross_site", origin=elsewhere.origin[:MAX_ORIGIN_CHARS], url=self._public_url)
 
+    def keeps_cookies(self, scope: Scope) -> bool:
+        """Return whether who sent this keeps cookies of the answer; see ``require_kept_cookies``."""
+        elsewhere = elsewhere_of(scope)
+        return elsewhere is None or elsewhere.same_site
+
     def is_same_site(self, scope: Scope, *, method: str | None = None) -> bool:
         """Return whether our own pages, or configured origins, sent this request; see ``require_same_site``."""
         # A websocket has no method. Browsers let every page open one to anywhere, so it counts as unsafe.
@@ -148,6 +154,18 @@ class Transport:
             configured_origins=self._configured_origins,
             strict=self._strict,
         )
+
+    def is_page(self, scope: Scope) -> bool:
+        """Return whether a browser sent this for a page: one of these is in every ``POST`` of any browser."""
+        return header(scope, b"sec-fetch-site") is not None or header(scope, b"origin") is not None
+
+    def mode_headers(self, scope: Scope, mode: str) -> list[tuple[bytes, bytes]]:
+        """Return what tells a client, in an answer of a guarded app, that it is asked to move to ``mode``."""
+        told = (MODE_HEADER.encode(), mode.encode())
+        if header(scope, b"origin") not in self._configured_origins:
+            return [told]
+        # What the app's own CORS lets pages read may be said in several lines; this one does not replace it.
+        return [told, (b"access-control-expose-headers", MODE_HEADER.encode())]
 
     def cookies_of(self, issued: Issued, root: str, now: int) -> list[tuple[bytes, bytes]]:
         """Return the ``Set-Cookie`` headers that hand ``issued`` to a browser."""
@@ -170,6 +188,10 @@ class Transport:
         path = f"Path={root}{REFRESH_PATH}"
         return self._set(self._refresh_name, value, f"{path}; HttpOnly; SameSite=Strict{life}")
 
+    def clear_refresh_cookie(self, root: str) -> tuple[bytes, bytes]:
+        """Return the header that removes the refresh cookie: its session travels another way now."""
+        return self._set(self._refresh_name, "", f"Path={root}{REFRESH_PATH}; HttpOnly; SameSite=Strict; Max-Age=0")
+
     def clear_cookies(self, root: str) -> list[tuple[bytes, bytes]]:
         """Return the headers that remove both cookies. Sent at sign-out only.
 
@@ -177,7 +199,7 @@ class Transport:
         """
         return [
             self._set(self._session_name, "", "Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
-            self._set(self._refresh_name, "", f"Path={root}{REFRESH_PATH}; HttpOnly; SameSite=Strict; Max-Age=0"),
+            self.clear_refresh_cookie(root),
         ]
 
     def set_language_cookie(self, language: str) -> tuple[bytes, bytes]:

@@ -18,7 +18,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         unwritable: why it cannot be written to, or None.
         applied: version and checksum of every migration in it.
         server_keys: the fingerprints of the server keys it was made with, as recorded.
-        mode: what ``propylon mode set`` said, or None.
+        mode: what ``propylon mode set`` said, as it is kept (``core.mode``), or None.
         signing_keys: oldest first, without their private parts.
     """
 
