@@ -309,6 +309,19 @@ class AdapterRules:
 
     # The mount.
 
+    def test_a_change_of_mode_is_told_at_the_next_request(self, site: Site) -> None:
+        """To whoever is to move, by a route that asks who is calling, and by its refusals; and no more after that."""
+        person, other = site.someone(), site.shared("bearer")
+        try:
+            site.change_mode("hybrid")
+            for path in ("/me", "/maybe", "/admin", "/me"):
+                assert person.client.get(path).headers["propylon-mode"] == "hybrid"
+            for path, headers in (("/", person.headers), ("/me", other.headers)):
+                assert "propylon-mode" not in other.client.get(path, headers=headers).headers
+        finally:
+            site.change_mode("cookie")
+        assert "propylon-mode" not in person.client.get("/me").headers
+
     def test_pages_and_contract_are_served_below_the_mount(self, site: Site) -> None:
         """The form, the API, and problems of both."""
         client = site.visitor()

@@ -21,6 +21,7 @@ from tests.servers.ports import free_port
 from propylon import Propylon
 from propylon.core.jose.access_token import AccessClaims, issue
 from propylon.core.jose.signing import SigningKey
+from propylon.core.session import Mode
 from propylon.flows.account import NewAccount
 from propylon.testing import FakeClock
 
@@ -61,8 +62,8 @@ class Before(NamedTuple):
 class Site:
     """One example app that runs. Every test takes accounts of its own from it."""
 
-    def __init__(self, url: str, before: Before) -> None:
-        self.url, self.before = url, before
+    def __init__(self, url: str, before: Before, settings: dict[str, Any]) -> None:
+        self.url, self.before, self._settings = url, before, settings
         self._clients: list[httpx.Client] = []
         self._shared: dict[str, Person] = {}
         self._fresh = (f"user{number}@example.com" for number in itertools.count())
@@ -115,6 +116,15 @@ class Site:
         }
         return bearer(issue(AccessClaims(**{**told, **claims}), self.before.signer))
 
+    def change_mode(self, mode: Mode) -> None:
+        """Do what ``propylon mode set`` does."""
+
+        async def change() -> None:
+            async with Propylon(**self._settings) as operator:
+                await operator.runtime.mode_change.turn(mode)
+
+        asyncio.run(change())
+
     def close(self) -> None:
         """Let the clients go."""
         for client in self._clients:
@@ -148,7 +158,7 @@ def served(command: Command, directory: Path) -> Iterator[Site]:
     log = directory / "site.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command(port), cwd=ROOT, env=environ, stdout=out, stderr=out)
-    site = Site(url, before)
+    site = Site(url, before, settings)
     try:
         wait_until_it_answers(url, process, log)
         yield site

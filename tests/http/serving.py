@@ -99,6 +99,17 @@ class Served:
         )
         return done.stdout.strip()
 
+    def command(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the command line on the same settings, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "propylon", *arguments],
+            env=self._environment(),
+            cwd=self._settings.directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def connect(self) -> socket.socket:
         """Return a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)

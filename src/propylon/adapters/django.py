@@ -303,13 +303,21 @@ def anonymous() -> Any:
 
 def _nobody_elses(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer that depends on who is calling out of shared caches, Django's own too."""
-    if asking(request).was_asked:
+    if (asked := asking(request)).was_asked:
+        for name, value in asked.told:
+            _add(response, name, value)
         if response.has_header("Vary"):
             patch_vary_headers(response, _BY_CREDENTIAL)
         else:
             response.headers["Vary"] = ", ".join(_BY_CREDENTIAL)
         response.headers.setdefault("Cache-Control", "private")
     return response
+
+
+def _add(response: HttpResponseBase, name: str, value: str) -> None:
+    """Add a header; what another middleware has said in one of the same name stays."""
+    said = response.headers.get(name)
+    response.headers[name] = value if said is None else f"{said}, {value}"
 
 
 def _bare(status: int, body: bytes = b"") -> HttpResponse:

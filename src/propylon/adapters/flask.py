@@ -69,6 +69,7 @@ class Auth:
         """Guard an app."""
         app.extensions[_EXTENSION] = self
         app.register_error_handler(PropylonError, self._refuse)
+        app.after_request(_tell)
         if self._mount and self._pages is not None:
             below: Any = DispatcherMiddleware(app.wsgi_app, {self._pages: self.blocking.mount()})
             app.wsgi_app = below  # type: ignore[method-assign]  # as Flask's documentation has it
@@ -147,6 +148,14 @@ def require_fresh(seconds: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def visitor() -> Principal | None:
     """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
     return _asking().principal_or_none()
+
+
+def _tell(answer: Response) -> Response:
+    """Tell a client whose session is asked to move, where the request has asked who is calling."""
+    asking: Asking | None = request.environ.get(_ASKING)
+    for name, value in asking.told if asking is not None else ():
+        answer.headers.add(name, value)
+    return answer
 
 
 def _asking() -> Asking:

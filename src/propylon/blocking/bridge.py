@@ -193,6 +193,11 @@ class Asking(Asked):
         self._principal: Principal | None = None
         self.was_asked = False
 
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """The headers to add to the answer, once it is known who is calling."""
+        return [] if self._principal is None else self._blocking.side().mode_headers(self._principal, self.scope)
+
     def principal(self) -> Principal:
         """Return the principal.
 

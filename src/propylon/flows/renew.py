@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from propylon.core.principal import Principal, User
-from propylon.core.refresh import Late, Missing, Repeated, Reused, Rotated
+from propylon.core.refresh import GivenUp, Late, Missing, Repeated, Reused, Rotated
 from propylon.core.secret import Presented
 from propylon.core.session import Session, SessionPolicy, refusal
 from propylon.errors import CredentialRefused
@@ -97,6 +97,9 @@ class Renew:
                 last_ip=session.ip,
             )
             raise CredentialRefused("token_reused")
+        if isinstance(outcome, GivenUp):
+            self._log.record("token_given_up", session=session.id, source=caller.source)
+            raise CredentialRefused("session_revoked")
         if isinstance(outcome, Missing):
             raise self._refusal_of_missing(outcome.session, secret)
         self._log.record(_OUTCOME_EVENTS[type(outcome)], session=session.id)
