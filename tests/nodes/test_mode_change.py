@@ -38,7 +38,7 @@ class Crowd:
     async def until(self, mode: str) -> None:
         """Wait until everybody travels in a mode."""
         async with asyncio.timeout(MOVED_WITHIN_S):
-            while any(one.mode != mode for one in self._people):  # noqa: ASYNC110 - they are tasks of this loop
+            while any(one.mode != mode for one in self._people):
                 assert self.trouble == []
                 await asyncio.sleep(0.05)
 

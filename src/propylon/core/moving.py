@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import msgspec
 
-from propylon.core.refresh import Missing
 from propylon.core.session import Mode, Session, refusal
 
 
@@ -39,7 +38,13 @@ class Unmoved(msgspec.Struct, frozen=True):
     session: Session
 
 
-MoveOutcome = Moved | MovedBefore | Unmoved | Missing
+class Over(msgspec.Struct, frozen=True):
+    """There is no live session: None, or the one that had ended or expired before."""
+
+    session: Session | None
+
+
+MoveOutcome = Moved | MovedBefore | Unmoved | Over
 
 
 def move(session: Session | None, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str) -> MoveOutcome:
@@ -54,7 +59,7 @@ def move(session: Session | None, to: Mode, *, cookie: int | None, now: int, gra
         origin: where the request comes from; see ``core.refresh.origin``.
     """
     if session is None or refusal(session, now) is not None:
-        return Missing(session)
+        return Over(session)
     if session.mode == to:
         return (
             MovedBefore(session)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from propylon.core.moving import Moved, Unmoved
-from propylon.core.refresh import Missing
+from propylon.core.moving import Moved, Over, Unmoved
 from propylon.core.session import Mode, Session, SessionPolicy, refusal
 from propylon.errors import CredentialRefused, StoreUnavailable
 from propylon.flows.caller import Caller
@@ -86,7 +85,7 @@ class Moving:
                 grace_s=self._policy.refresh_grace_s,
                 origin=caller.origin,
             )
-        if isinstance(outcome, Missing):
+        if isinstance(outcome, Over):
             raise self._gone(outcome.session)
         if isinstance(outcome, Moved):
             self.moved += 1

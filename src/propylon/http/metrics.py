@@ -14,6 +14,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WORKERS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
+_GAUGES = (
+    ("hash_queue_depth", "Password hashes waiting or being worked on."),
+    ("remembered_cookies", "Session cookies served from memory."),
+    ("remembered_tokens", "Access tokens served from memory."),
+    ("revoked_sessions_held", "Ended sessions whose tokens may still live."),
+    ("feed_readers", "Verifiers elsewhere that follow the revocation feed here."),
+    ("session_streams", "Holders of sessions who are told here when theirs ends."),
+)
+
+
 class Observation(NamedTuple):
     """What is looked at now and then, since counting it at every request would cost more than the request.
 
@@ -91,14 +101,7 @@ class Metrics:
         self._counted: dict[str, int] = {}
         self._gauges = {
             name: Gauge(f"propylon_{name}", text, registry=registry, multiprocess_mode="livesum")
-            for name, text in (
-                ("hash_queue_depth", "Password hashes waiting or being worked on."),
-                ("remembered_cookies", "Session cookies served from memory."),
-                ("remembered_tokens", "Access tokens served from memory."),
-                ("revoked_sessions_held", "Ended sessions whose tokens may still live."),
-                ("feed_readers", "Verifiers elsewhere that follow the revocation feed here."),
-                ("session_streams", "Holders of sessions who are told here when theirs ends."),
-            )
+            for name, text in _GAUGES
         }
 
     def observe(self, seen: Observation) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from propylon.core.moving import Moved, MovedBefore, MoveOutcome, Unmoved
-from propylon.core.refresh import GivenUp, Missing, Repeated, Rotated
+from propylon.core.moving import Moved, MovedBefore, MoveOutcome, Over, Unmoved
+from propylon.core.refresh import GivenUp, Repeated, Rotated
 from propylon.core.session import Mode
 from propylon.ports import Store
 from propylon.testing.records import NOW
@@ -88,14 +88,14 @@ class MoveRules(Rules):
         session = await opened(store)
         await end(store, session.id)
         store.news()
-        assert await move(store, session.id, "bearer", cookie=0) == Missing(await store.find_session(session.id))
+        assert await move(store, session.id, "bearer", cookie=0) == Over(await store.find_session(session.id))
         assert heard(store) == []
 
     async def test_an_expired_or_unknown_session_does_not_move(self, store: Store) -> None:
         """At the exact second of its end it is over."""
         session = await opened(store, expires_at=NOW + 90)
-        assert await move(store, session.id, "bearer", cookie=0, now=NOW + 90) == Missing(session)
-        assert await move(store, "unknown", "bearer", cookie=0) == Missing(None)
+        assert await move(store, session.id, "bearer", cookie=0, now=NOW + 90) == Over(session)
+        assert await move(store, "unknown", "bearer", cookie=0) == Over(None)
 
     async def test_a_token_given_up_is_honoured_for_the_window_and_ends_nothing_after_it(self, store: Store) -> None:
         """A tab that slept is refused, a thief too; the session, which travels as a cookie now, goes on."""
