@@ -16,7 +16,7 @@ from propylon.ports import Opened
 from propylon.testing import NOW, a_session, a_user, an_opening
 
 STEADY = {"mode": "cookie", "previous": None, "moved": 0, "left": 0, "errors": 0}
-APP = Device("okhttp", "Android", "app")
+DESKTOP, APP = Device("Firefox", "Linux", "desktop"), Device("okhttp", "Android", "app")
 
 
 def shown(program: Run, *arguments: str) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def sessions(program: Run) -> None:
         async with Propylon(store="sqlite:///propylon.db") as propylon:
             store = propylon.runtime.store
             await store.add_user(a_user())
-            for device in ({}, {}, {"device": APP}):
-                session = a_session(expires_at=NOW * 2, idle_ttl_s=NOW, **device)
+            for device in (DESKTOP, DESKTOP, APP):
+                session = a_session(expires_at=NOW * 2, idle_ttl_s=NOW, device=device)
                 assert isinstance(await store.open_session(an_opening(session), NOW), Opened)
 
     asyncio.run(open_them())

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from tests.http.driving import (
     EMAIL,
@@ -28,7 +28,8 @@ from tests.http.driving import (
     sign_up,
 )
 
-from propylon import Principal, Propylon
+from propylon import Propylon
+from propylon.adapters.fastapi import Auth, SignedIn
 from propylon.core.mode import Clients
 from propylon.errors import StoreUnavailable
 from propylon.testing import FakeClock
@@ -504,14 +505,14 @@ def shop(propylon: Propylon, **cors: Any) -> FastAPI:
     app = FastAPI()
     if cors:
         app.add_middleware(CORSMiddleware, **cors)
-    propylon.guard(app)
+    Auth(propylon).guard(app, mount=False)
 
     @app.get("/open")
     async def anyone() -> str:
         return "everybody"
 
     @app.get("/me")
-    async def me(who: Principal = Depends(Propylon.user)) -> str:  # noqa: B008 - FastAPI's way
+    async def me(who: SignedIn) -> str:
         return who.session_id
 
     return app

@@ -47,11 +47,7 @@ class SessionsApi:
         services = self._services
         body = await bodies.json(request, SignInBody)
         await services.gate.listen()  # a signing key that was replaced just now signs nothing more
-        mode = (
-            body.mode
-            if body.mode is not UNSET
-            else await services.mode_of_sign_in(services.transport.caller(request.scope))
-        )
+        mode = await self._mode_for(request, body)
         if mode != "bearer":
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
             services.transport.require_same_site(request.scope)
@@ -81,11 +77,7 @@ class SessionsApi:
         cookie = services.transport.foreign_cookie(request.scope, services.exchange.cookie_name)
         if cookie is None:
             raise CredentialRefused("credential_missing")
-        mode = (
-            body.mode
-            if body.mode is not UNSET
-            else await services.mode_of_sign_in(services.transport.caller(request.scope))
-        )
+        mode = await self._mode_for(request, body)
         # As with a cookie of ours: no script in the page walks away with what lives long.
         mode = "cookie" if mode == "bearer" else mode
         replaced = await self.replaced(request) if mode == "cookie" else None
