@@ -38,9 +38,10 @@ export const watch = ({ seen, mode }) => {
 const spoken = (answer) =>
   answer.headers.get("Content-Type")?.includes("json") ? answer.clone().json().catch(() => null) : null
 
-const carried = ({ method, url }, init, mode) => {
+const carried = ({ method, url, credentials }, init, mode) => {
   const { pathname } = new URL(url)
   if (method === "POST" && pathname.endsWith("/v1/sessions")) return "password"
+  if (credentials === "omit" && !init?.body) return "nothing"
   if (!pathname.endsWith("/v1/session/tokens") || mode === "cookie") return "cookie"
   return /refresh_token/.test(init?.body) ? "refresh-body" : "refresh-cookie"
 }
@@ -61,7 +62,7 @@ const shownCarried = ({ carries, code, token }) => {
     "refresh-body": () => '{"refresh_token": "…"}',
     password: () => '{"email": "…", "password": "…"}',
   }
-  return code === "credential_missing" ? say("nothing") : make("code", {}, headers[carries]())
+  return carries === "nothing" || code === "credential_missing" ? say("nothing") : make("code", {}, headers[carries]())
 }
 
 export const showTravels = () => {
