@@ -69,7 +69,7 @@ const isLoopback = (host) => /^(localhost|127(\.\d+){3}|\[::1\]|.*\.localhost)$/
  * @param {Set<string>} origins whose APIs are given the credential
  */
 export function watch(auth, url, origins) {
-  const page = globalThis.location?.origin
+  const page = globalThis.origin // not that of the address: a file and a sandbox have none
   if (!globalThis.document || !globalThis.PerformanceObserver) return
   const home = new URL(url).origin
   const said = new Set()
@@ -122,7 +122,7 @@ export function watch(auth, url, origins) {
   const note = async ({ name, initiatorType, responseStatus, serverTiming }) => {
     if (initiatorType !== "fetch" && initiatorType !== "xmlhttprequest") return
     if (!origins.has(new URL(name).origin)) return
-    if (!responseStatus) return lookInto(name)
+    if (!responseStatus || (responseStatus === 404 && name.startsWith(`${url}/v1/`))) return lookInto(name)
     const code = serverTiming.find((one) => one.name === "propylon")?.description
     if (code === "cookie_cross_site") {
       say(code)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from propylon.web.assets import MODULES
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/propylon"
 
@@ -196,9 +198,10 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFi
     """Templates, texts, migrations, styles, types: every file of the package, and no test."""
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     files = (path.relative_to(SOURCE.parent) for path in SOURCE.rglob("*") if path.is_file())
-    client = "propylon/web/static/propylon.js"
-    assert packed == {client, *(path.as_posix() for path in files if "__pycache__" not in path.parts)}
-    assert wheel.read(client) == (ROOT / "client/propylon.js").read_bytes()
+    modules = {f"propylon/web/static/{name}": ROOT / "client" / name for name in MODULES}
+    assert packed == {*modules, *(path.as_posix() for path in files if "__pycache__" not in path.parts)}
+    for name, path in modules.items():
+        assert wheel.read(name) == path.read_bytes()
     for needed in (
         "py.typed", "locales/en.json", "locales/ko.json", "stores/sql/0001_initial.sql", "web/static/propylon.css",
         "web/templates/sign_in.html.j2", "outside/data/common_passwords.txt.gz",

@@ -139,6 +139,7 @@ def test_a_sign_in_is_enough_for_all_that_follows(window: Window, person: Person
     page = window.tab(mode)
     assert page.evaluate("auth.session()") is None
     who = enter(page, person)
+    assert window.requests["GET /propylon-origins.js"] == 0  # for pages of other origins
     window.requests.clear()
     assert [fetched(page) for _ in range(5)] == [200] * 5
     assert page.evaluate("auth.session().then(({ session }) => session.id)") == who["session"]["id"]
