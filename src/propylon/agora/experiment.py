@@ -103,14 +103,18 @@ class Study:
         """Return what fits the effort."""
         return quick if self.effort == "quick" else full
 
-    def compare(self, contestants: Sequence[Contestant], *, rounds: int | None = None) -> None:
+    def compare(self, contestants: Sequence[Contestant], *, rounds: int | None = None, warm_up: bool = True) -> None:
         """Measure all of them once a round, so that a machine that drifts drifts for all.
 
-        Each is warmed up by one reading that does not count.
+        Each is warmed up by one reading that does not count, unless every reading starts from nothing anyway.
         """
         rounds = rounds or self.rounds
         with ExitStack() as stack:
-            running = {one.name: measure for one in contestants if (measure := self._prepared(one, stack)) is not None}
+            running = {
+                one.name: measure
+                for one in contestants
+                if (measure := self._prepared(one, stack, warm_up=warm_up)) is not None
+            }
             for number in range(rounds):
                 for name in tuple(running):
                     reading = self._read(name, running[name])
@@ -131,12 +135,13 @@ class Study:
         """Keep what is no figure with a variant."""
         self.findings.variants[name].facts.update(facts)
 
-    def _prepared(self, contestant: Contestant, stack: ExitStack) -> Measure | None:
+    def _prepared(self, contestant: Contestant, stack: ExitStack, *, warm_up: bool) -> Measure | None:
         self.findings.variants[contestant.name] = Variant(contestant.name, contestant.label)
         own = ExitStack()
         try:
             measure = contestant.prepare(self.stage, own)
-            measure()
+            if warm_up:
+                measure()
         except BaseException as error:  # noqa: BLE001 - as below
             own.close()
             self._fell(contestant.name, error)

@@ -12,6 +12,7 @@ from propylon.agora.experiments import (
     multilogin,
     payload,
     revocation,
+    storage,
     stores,
     tokens,
     traffic,
@@ -28,5 +29,6 @@ ALL: tuple[Experiment, ...] = (
     multilogin.EXPERIMENT,
     tokens.EXPERIMENT,
     async_.EXPERIMENT,
+    storage.EXPERIMENT,
     clients.EXPERIMENT,
 )

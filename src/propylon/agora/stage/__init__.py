@@ -7,17 +7,31 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from propylon.agora.stage.browsers import Browser, chromium
+from propylon.agora.stage.browsers import Browser, Profile, chromium, lenient_profile
 from propylon.agora.stage.generator import Answered, Shot, fire
 from propylon.agora.stage.nginx import nginx
+from propylon.agora.stage.pages import Pages, pages
 from propylon.agora.stage.postgres import PostgresServer
 from propylon.agora.stage.processes import Absent, free_port
 from propylon.agora.stage.redis import RedisServer
-from propylon.agora.stage.sites import Account, Site, serving
+from propylon.agora.stage.sites import APP, Account, Site, serving
 
-__all__ = ["Absent", "Account", "Answered", "Browser", "PostgresServer", "RedisServer", "Shot", "Site", "Stage"]
+__all__ = [
+    "Absent",
+    "Account",
+    "Answered",
+    "Browser",
+    "Pages",
+    "PostgresServer",
+    "Profile",
+    "RedisServer",
+    "Shot",
+    "Site",
+    "Stage",
+]
 
 
 class Stage:
@@ -34,7 +48,12 @@ class Stage:
 
     @contextmanager
     def propylon(
-        self, settings: Mapping[str, str] | None = None, *, open_to_all: bool = False, workers: int = 1
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        open_to_all: bool = False,
+        workers: int = 1,
+        app: str = APP,
     ) -> Iterator[Site]:
         """Run a server with ``settings`` by field name of ``Config``, on a SQLite file of its own where none is named.
 
@@ -42,8 +61,10 @@ class Stage:
             settings: such as ``store``, ``mode``, ``access_ttl_s``.
             open_to_all: its ``/me`` asks nobody: the baseline.
             workers: processes.
+            app: another app, as ``module:factory``.
         """
-        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=settings or {}) as site:
+        chosen = settings or {}
+        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=chosen, app=app) as site:
             yield site
 
     @contextmanager
@@ -78,10 +99,22 @@ class Stage:
             yield url
 
     @contextmanager
+    def pages(self, folder: Traversable) -> Iterator[Pages]:
+        """Serve the files of a folder as they are, and keep what is sent there."""
+        with pages(folder) as server:
+            yield server
+
+    @contextmanager
     def chromium(self) -> Iterator[Browser]:
         """Run a browser."""
         with chromium() as browser:
             yield browser
+
+    @contextmanager
+    def lenient_profile(self) -> Iterator[Profile]:
+        """Run a browser with a profile of its own that withholds no cookie by itself."""
+        with lenient_profile(self._new_folder()) as profile:
+            yield profile
 
     def fire(self, shot: Shot) -> Answered:
         """Send requests from a process of its own, and return what came back."""

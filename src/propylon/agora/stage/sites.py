@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from propylon.agora import naive
 from propylon.agora.stage import processes
 
 OPEN_TO_ALL = "PROPYLON_AGORA_OPEN"
+APP = "propylon.agora.site:application"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of accounts that live as long as an experiment
 
 Mode = Literal["cookie", "bearer", "hybrid"]
@@ -92,8 +93,23 @@ def serving(
     settings: Mapping[str, str],
     open_to_all: bool = False,
     workers: int = 1,
+    app: str = APP,
 ) -> Iterator[Site]:
     """Run a server until the block ends."""
+    with starting(folder, settings=settings, open_to_all=open_to_all, workers=workers, app=app) as started:
+        yield started()
+
+
+@contextmanager
+def starting(
+    folder: Path,
+    *,
+    settings: Mapping[str, str],
+    open_to_all: bool = False,
+    workers: int = 1,
+    app: str = APP,
+) -> Iterator[Callable[[], Site]]:
+    """Start a server that runs until the block ends; what is yielded waits until it is ready."""
     port = processes.free_port()
     log = folder / f"propylon-{port}.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
@@ -107,11 +123,14 @@ def serving(
     environ |= {naive.FILE: str(folder / "naive.db"), **({OPEN_TO_ALL: "yes"} if open_to_all else {})}
     granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
     quiet = ["--no-access-log", "--log-level", "error", "--workers", str(workers), "--port", str(port)]
-    command = [*granian, *quiet, "propylon.agora.site:application"]
-    with processes.running(command, log, env=environ, cwd=folder) as process:
+    with processes.running([*granian, *quiet, app], log, env=environ, cwd=folder) as process:
         url = f"http://localhost:{port}"
-        processes.wait_for(lambda: _is_ready(url), process, log)
-        yield Site(url, port, process.pid, log, environ)
+
+        def ready() -> Site:
+            processes.wait_for(lambda: _is_ready(url), process, log)
+            return Site(url, port, process.pid, log, environ)
+
+        yield ready
 
 
 def _is_ready(url: str) -> bool:
