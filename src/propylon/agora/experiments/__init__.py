@@ -12,6 +12,7 @@ from propylon.agora.experiments import (
     multilogin,
     payload,
     revocation,
+    scaleout,
     storage,
     stores,
     tokens,
@@ -30,5 +31,6 @@ ALL: tuple[Experiment, ...] = (
     tokens.EXPERIMENT,
     async_.EXPERIMENT,
     storage.EXPERIMENT,
+    scaleout.EXPERIMENT,
     clients.EXPERIMENT,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import statistics
 import time
@@ -20,7 +19,7 @@ from propylon.agora.plots import Bar, Bars, Cell, Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Variant, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Pages, Profile, Site, Stage
-from propylon.agora.stage.sites import PASSWORD
+from propylon.agora.stage.sites import PASSWORD, expires_at
 
 APP = "propylon.agora.attacked:application"
 WITHIN_MS = 30_000
@@ -189,7 +188,7 @@ def _with_tokens(scene: Scene, taken: Mapping[str, Any]) -> tuple[float, bool]:
         renewed = httpx.post(f"{scene.site.url}/v1/session/tokens", json={"refresh_token": refresh_token})
         if renewed.status_code == httpx.codes.OK and _orders(scene, token := renewed.json()["access_token"]):
             return _left_of_session_s(scene, token), True
-    lives = [_expires_at(token) - time.time() for token in taken["access"] if _orders(scene, token)]
+    lives = [expires_at(token) - time.time() for token in taken["access"] if _orders(scene, token)]
     return max(lives, default=0.0), False
 
 
@@ -201,12 +200,6 @@ def _orders(scene: Scene, token: str) -> bool:
 def _left_of_session_s(scene: Scene, token: str) -> float:
     said = httpx.get(f"{scene.site.url}/v1/session", headers={"authorization": f"Bearer {token}"}).json()
     return datetime.fromisoformat(said["session"]["expires_at"]).timestamp() - time.time()
-
-
-def _expires_at(token: str) -> float:
-    payload = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return float(claims["exp"])
 
 
 def judge(findings: Findings, noise: float) -> Sequence[Verdict]:  # noqa: ARG001 - nothing here is timed

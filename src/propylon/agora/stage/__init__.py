@@ -12,26 +12,17 @@ from pathlib import Path
 
 from propylon.agora.stage.browsers import Browser, Profile, chromium, lenient_profile
 from propylon.agora.stage.generator import Answered, Shot, fire
-from propylon.agora.stage.nginx import nginx
+from propylon.agora.stage.nginx import Balancer, nginx
 from propylon.agora.stage.pages import Pages, pages
 from propylon.agora.stage.postgres import PostgresServer
 from propylon.agora.stage.processes import Absent, free_port
-from propylon.agora.stage.redis import RedisServer
-from propylon.agora.stage.sites import APP, Account, Site, serving
+from propylon.agora.stage.redis import RedisServer, ReplicatedRedis
+from propylon.agora.stage.sites import APP, Account, Site, serving, starting
 
 __all__ = [
-    "Absent",
-    "Account",
-    "Answered",
-    "Browser",
-    "Pages",
-    "PostgresServer",
-    "Profile",
-    "RedisServer",
-    "Shot",
-    "Site",
-    "Stage",
-]
+    "Absent", "Account", "Answered", "Balancer", "Browser", "Pages", "PostgresServer", "Profile", "RedisServer",
+    "ReplicatedRedis", "Shot", "Site", "Stage",
+]  # fmt: skip
 
 
 class Stage:
@@ -68,8 +59,17 @@ class Stage:
             yield site
 
     @contextmanager
-    def nodes(self, count: int, settings: Mapping[str, str] | None = None) -> Iterator[list[Site]]:
-        """Run several servers of one set-up: the same key, store and public URL, each on a port of its own."""
+    def nodes(
+        self, count: int, settings: Mapping[str, str] | None = None, *, app: str = APP, own_stores: bool = False
+    ) -> Iterator[list[Site]]:
+        """Run several servers of one set-up: the same key, store and public URL, each on a port of its own.
+
+        Args:
+            count: of servers.
+            settings: of all.
+            app: another app, as ``module:factory``.
+            own_stores: each has a SQLite file that the others know nothing of.
+        """
         folder = self._new_folder()
         shared = {
             "key_file": str(folder / "propylon.key"),
@@ -77,8 +77,12 @@ class Stage:
             "public_url": f"http://localhost:{free_port()}",
             **(settings or {}),
         }
+        stores = [{"store": f"sqlite:///{folder}/node{number}.db"} if own_stores else {} for number in range(count)]
         with ExitStack() as stack:
-            yield [stack.enter_context(serving(folder, settings=shared)) for _ in range(count)]
+            # The first one makes the key and the store; then the others start at the same time.
+            first = stack.enter_context(serving(folder, settings=shared | stores[0], app=app))
+            others = [stack.enter_context(starting(folder, settings=shared | own, app=app)) for own in stores[1:]]
+            yield [first, *(ready() for ready in others)]
 
     @contextmanager
     def redis(self, *words: str) -> Iterator[RedisServer]:
@@ -87,16 +91,22 @@ class Stage:
             yield server
 
     @contextmanager
+    def replicated_redis(self) -> Iterator[ReplicatedRedis]:
+        """Run a Redis with a replica, and a Sentinel that lets the one take over for the other."""
+        with ReplicatedRedis(self._new_folder) as servers:
+            yield servers
+
+    @contextmanager
     def postgres(self) -> Iterator[PostgresServer]:
         """Run a PostgreSQL."""
         with PostgresServer(self._new_folder()) as server:
             yield server
 
     @contextmanager
-    def nginx(self, ports: Sequence[int], *, policy: str = "") -> Iterator[str]:
-        """Run an nginx in front of servers and return its address; ``policy`` is a line of its ``upstream``."""
-        with nginx(self._new_folder(), ports, policy=policy) as url:
-            yield url
+    def nginx(self, ports: Sequence[int], *, policy: str = "") -> Iterator[Balancer]:
+        """Run an nginx in front of servers; ``policy`` is a line of its ``upstream``."""
+        with nginx(self._new_folder(), ports, policy=policy) as balancer:
+            yield balancer
 
     @contextmanager
     def pages(self, folder: Traversable) -> Iterator[Pages]:

@@ -8,6 +8,7 @@ never comes is an error, not a wait for ever.
 from __future__ import annotations
 
 import asyncio
+import math
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ class Shot(msgspec.Struct, frozen=True):
         for_s: how long to go on; 0 sends every request once and stops.
         warm_up_s: at the beginning, not counted.
         pause_s: between an answer and the next request, as people make them; 0 is as fast as it goes.
+        stays: each connection is a person: it goes on with the request that it begins with.
+        slice_s: tell the statuses by spans of so many seconds as well.
     """
 
     url: str
@@ -49,6 +52,8 @@ class Shot(msgspec.Struct, frozen=True):
     for_s: float = 0.0
     warm_up_s: float = 0.0
     pause_s: float = 0.0
+    stays: bool = False
+    slice_s: float = 0.0
 
 
 class Answered(msgspec.Struct):
@@ -60,6 +65,8 @@ class Answered(msgspec.Struct):
         p50_ms: latency that half of the answers kept within; likewise the others.
         bytes_sent: on the wire below HTTP, without TCP's own.
         bodies: of a shot that sends every request once, in the order of the requests.
+        by_request: statuses of each request of the list.
+        slices: statuses by when the request was sent, where that was asked for.
     """
 
     statuses: dict[str, int] = {}
@@ -70,6 +77,8 @@ class Answered(msgspec.Struct):
     bytes_sent: int = 0
     bytes_received: int = 0
     bodies: list[str] = []
+    by_request: list[dict[str, int]] = []
+    slices: list[dict[str, int]] = []
 
     @property
     def total(self) -> int:
@@ -109,13 +118,21 @@ class _Tally:
         self.ends = self.counts_from + shot.for_s if shot.for_s else float("inf")
         self.latencies_s: list[float] = []
         self.statuses: dict[str, int] = {}
+        self.by_request: list[dict[str, int]] = [{} for _ in shot.requests]
+        slices = math.ceil(shot.for_s / shot.slice_s) if shot.slice_s else 0
+        self.slices: list[dict[str, int]] = [{} for _ in range(slices)]
+        self._slice_s = shot.slice_s
         self.sent = self.received = 0
 
-    def note(self, status: int, began: float, sent: int, received: int) -> None:
+    def note(self, index: int, status: int, began: float, sent: int, received: int) -> None:
         if began < self.counts_from:
             return
         self.latencies_s.append(time.perf_counter() - began)
-        self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1
+        counted = [self.statuses, self.by_request[index]]
+        if self.slices:
+            counted.append(self.slices[int((began - self.counts_from) / self._slice_s)])
+        for statuses in counted:
+            statuses[str(status)] = statuses.get(str(status), 0) + 1
         self.sent += sent
         self.received += received
 
@@ -128,22 +145,25 @@ async def send(shot: Shot) -> Answered:
     once = not shot.for_s
 
     async def connection(number: int) -> None:
-        order = range(number, len(wire), shot.connections) if once else cycle(_from(number, len(wire)))
+        order = range(number, len(wire), shot.connections) if once else cycle(_from(number, len(wire), shot))
         line: Line | None = None
         for index in order:
             began = time.perf_counter()
             if began >= tally.ends:
                 break
+            if line is not None and line.was_hung_up:
+                _close(line)
+                line = None
             try:
                 line = line or await Line.open(host, port)
                 status, body, received = await asyncio.wait_for(line.ask(wire[index]), ANSWER_WITHIN_S)
             except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-                tally.note(0, began, len(wire[index]), 0)
+                tally.note(index, 0, began, len(wire[index]), 0)
                 _close(line)
                 line = None
                 await asyncio.sleep(0.01)
                 continue
-            tally.note(status, began, len(wire[index]), received)
+            tally.note(index, status, began, len(wire[index]), received)
             if once:
                 bodies[index] = body.decode(errors="replace")
             if not line.stays_open:
@@ -165,6 +185,8 @@ async def send(shot: Shot) -> Answered:
         bytes_sent=tally.sent,
         bytes_received=tally.received,
         bodies=bodies if once else [],
+        by_request=tally.by_request,
+        slices=tally.slices,
     )
 
 
@@ -174,6 +196,11 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self.stays_open = True
+
+    @property
+    def was_hung_up(self) -> bool:
+        """Whether the other side has closed it between two requests; then, as every client does, one opens another."""
+        return self._reader.at_eof()
 
     @classmethod
     async def open(cls, host: str, port: int) -> Line:
@@ -214,9 +241,9 @@ def _close(line: Line | None) -> None:
         line.close()
 
 
-def _from(number: int, length: int) -> list[int]:
+def _from(number: int, length: int, shot: Shot) -> list[int]:
     start = number % length
-    return [*range(start, length), *range(start)]
+    return [start] if shot.stays else [*range(start, length), *range(start)]
 
 
 def spelled(request: Request, host: str) -> bytes:

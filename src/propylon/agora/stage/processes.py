@@ -81,6 +81,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             return
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children at once, as a power cut does, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(STOP_WITHIN_S)
+
+
 def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a program does what it was started for; raises ``Broke`` with its last words."""
     deadline = time.monotonic() + START_WITHIN_S

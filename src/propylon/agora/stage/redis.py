@@ -1,14 +1,27 @@
-"""A Redis of the agora's own."""
+"""A Redis of the agora's own, alone or with a replica that takes over."""
 
 from __future__ import annotations
 
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from propylon.agora.stage.processes import free_port, listens, program, running, wait_for
+from propylon.agora.stage.processes import free_port, kill, listens, program, running, wait_for
+
+_SERVICE = "sessions"
+# A replica that comes is sent everything at once instead of after five seconds, in which others might come too.
+_AT_ONCE = ("--repl-diskless-sync-delay", "0")
+_SENTINEL = """\
+port {port}
+bind 127.0.0.1
+dir {folder}
+sentinel monitor {service} 127.0.0.1 {master} 1
+sentinel down-after-milliseconds {service} 500
+sentinel failover-timeout {service} 5000
+"""
 
 
 class RedisServer:
@@ -38,6 +51,57 @@ class RedisServer:
             raise
         return self
 
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        if self.process is not None:
+            kill(self.process)
+
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         """Stop."""
         self._stack.close()
+
+
+class ReplicatedRedis:
+    """A master, a replica, and a Sentinel that promotes the replica when the master is gone; a context manager.
+
+    Three Sentinels would outvote one that errs. Here nobody cuts it off, so that one is enough to measure with.
+    """
+
+    def __init__(self, new_folder: Callable[[], Path]) -> None:
+        self._new_folder, self._stack = new_folder, ExitStack()
+        self.master = RedisServer(new_folder(), *_AT_ONCE)
+        self._sentinel_port = free_port()
+
+    @property
+    def url(self) -> str:
+        """How a store finds whoever is the master."""
+        return f"redis+sentinel://127.0.0.1:{self._sentinel_port}/{_SERVICE}?db=0"
+
+    def __enter__(self) -> Self:
+        """Start all, and wait until the replica has what the master has and the Sentinel knows of it."""
+        with ExitStack() as starting:
+            starting.enter_context(self.master)
+            follows = ("--replicaof", f"127.0.0.1 {self.master.port}")
+            replica = starting.enter_context(RedisServer(self._new_folder(), *_AT_ONCE, *follows))
+            folder = self._new_folder()
+            (folder / "sentinel.conf").write_text(
+                _SENTINEL.format(port=self._sentinel_port, folder=folder, service=_SERVICE, master=self.master.port)
+            )
+            command = [program("redis-server", "redis-server"), str(folder / "sentinel.conf"), "--sentinel"]
+            process = starting.enter_context(running(command, folder / "log"))
+            wait_for(lambda: self._is_watched(replica), process, folder / "log")
+            self._stack = starting.pop_all()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Stop all."""
+        self._stack.close()
+
+    def _is_watched(self, replica: RedisServer) -> bool:
+        import redis  # noqa: PLC0415 - an extra, which every store on Redis needs
+
+        with suppress(redis.RedisError), redis.Redis(port=replica.port) as of_replica:
+            follows = of_replica.info("replication").get("master_link_status") == "up"
+            with redis.Redis(port=self._sentinel_port) as of_sentinel:
+                return bool(follows and of_sentinel.sentinel_master(_SERVICE)["num-slaves"] == 1)
+        return False
