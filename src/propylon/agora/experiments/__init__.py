@@ -10,6 +10,7 @@ from propylon.agora.experiments import (
     expiry,
     load,
     multilogin,
+    onboarding,
     payload,
     revocation,
     scaleout,
@@ -32,5 +33,6 @@ ALL: tuple[Experiment, ...] = (
     async_.EXPERIMENT,
     storage.EXPERIMENT,
     scaleout.EXPERIMENT,
+    onboarding.EXPERIMENT,
     clients.EXPERIMENT,
 )

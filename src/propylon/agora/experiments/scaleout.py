@@ -115,8 +115,8 @@ def measure(study: Study) -> None:
 
         return prepare
 
-    left_out = study.pick(("shared_redis",), ())  # it is part of another design, and takes six seconds
-    contestants = [Contestant(name, label, on(name)) for name, label in DESIGNS.items() if name not in left_out]
+    left_out = study.pick("shared_redis", "")  # it is part of another design, and takes six seconds
+    contestants = [Contestant(name, label, on(name)) for name, label in DESIGNS.items() if name != left_out]
     study.compare(contestants, rounds=study.pick(1, 2), warm_up=False)
     for name, timeline in timelines.items():
         study.note(name, refused_share=timeline, slice_s=SLICE_S, people=2 * PEOPLE[study.effort])
@@ -124,7 +124,7 @@ def measure(study: Study) -> None:
 
 def _served(study: Study, design: Design) -> tuple[Reading, list[float]]:
     ports = [node.port for node in design.nodes]
-    for_s = study.pick(3.0, 10.0)
+    for_s: float = study.pick(3.0, 10.0)
     with study.stage.nginx(ports[:NODES], policy=design.policy) as balancer:
         people = _signed_in(study, design, balancer)
         requests = tuple(Request("/me", headers=person.headers) for person in people)
@@ -136,11 +136,11 @@ def _served(study: Study, design: Design) -> tuple[Reading, list[float]]:
             firing = sender.submit(study.stage.fire, shot)
             busiest = _disturbed(design, balancer, WARM_UP_S + for_s / 4)
             answered = firing.result()
-        alive = design.nodes[1:]
-        memory = statistics.mean(node.memory_bytes() for node in alive)
+        memory = statistics.mean(node.memory_bytes() for node in design.nodes[1:])
         ended_after_s = _ended_after_s(design, balancer, people, answered)
     reading = _reading(answered) | {"busiest": busiest, "memory": memory / 1e6}
-    return reading | ({"ended_after_s": ended_after_s} if ended_after_s is not None else {}), _timeline(answered)
+    ended = {} if ended_after_s is None else {"ended_after_s": ended_after_s}
+    return reading | ended, _timeline(answered)
 
 
 def _signed_in(study: Study, design: Design, balancer: Balancer) -> list[Account]:
@@ -150,8 +150,7 @@ def _signed_in(study: Study, design: Design, balancer: Balancer) -> list[Account
     bodies = [json.dumps({"email": f"user{number}@example.com", "password": PASSWORD}) for number in range(count)]
     wanted = tuple(Request("/v1/users", "POST", body=body) for body in bodies)
     for where in [node.url for node in design.nodes] if design.own_stores else [url]:
-        made = study.stage.fire(Shot(where, wanted, connections=8))
-        if made.errors:
+        if (made := study.stage.fire(Shot(where, wanted, connections=8))).errors:
             raise RuntimeError(f"nobody could sign up: {made.statuses}")
     with httpx.Client(base_url=url) as client:
         by_cookie = 0 if design.door is not None else count // 2
@@ -191,7 +190,7 @@ def _signed_out(answered: Answered) -> set[int]:
 
 
 def _timeline(answered: Answered) -> list[float]:
-    """Return which share of the requests was refused or not answered, slice by slice, in percent."""
+    """Return what share of the requests was refused or not answered, in percent, slice by slice."""
     return [100 * (1 - statuses.get("200", 0) / max(1, sum(statuses.values()))) for statuses in answered.slices]
 
 

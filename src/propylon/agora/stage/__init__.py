@@ -55,7 +55,7 @@ class Stage:
             app: another app, as ``module:factory``.
         """
         chosen = settings or {}
-        with serving(self._new_folder(), open_to_all=open_to_all, workers=workers, settings=chosen, app=app) as site:
+        with serving(self.new_folder(), open_to_all=open_to_all, workers=workers, settings=chosen, app=app) as site:
             yield site
 
     @contextmanager
@@ -70,7 +70,7 @@ class Stage:
             app: another app, as ``module:factory``.
             own_stores: each has a SQLite file that the others know nothing of.
         """
-        folder = self._new_folder()
+        folder = self.new_folder()
         shared = {
             "key_file": str(folder / "propylon.key"),
             "store": f"sqlite:///{folder}/nodes.db",
@@ -87,25 +87,25 @@ class Stage:
     @contextmanager
     def redis(self, *words: str) -> Iterator[RedisServer]:
         """Run a Redis with options beside the usual ones."""
-        with RedisServer(self._new_folder(), *words) as server:
+        with RedisServer(self.new_folder(), *words) as server:
             yield server
 
     @contextmanager
     def replicated_redis(self) -> Iterator[ReplicatedRedis]:
         """Run a Redis with a replica, and a Sentinel that lets the one take over for the other."""
-        with ReplicatedRedis(self._new_folder) as servers:
+        with ReplicatedRedis(self.new_folder) as servers:
             yield servers
 
     @contextmanager
     def postgres(self) -> Iterator[PostgresServer]:
         """Run a PostgreSQL."""
-        with PostgresServer(self._new_folder()) as server:
+        with PostgresServer(self.new_folder()) as server:
             yield server
 
     @contextmanager
     def nginx(self, ports: Sequence[int], *, policy: str = "") -> Iterator[Balancer]:
         """Run an nginx in front of servers; ``policy`` is a line of its ``upstream``."""
-        with nginx(self._new_folder(), ports, policy=policy) as balancer:
+        with nginx(self.new_folder(), ports, policy=policy) as balancer:
             yield balancer
 
     @contextmanager
@@ -123,7 +123,7 @@ class Stage:
     @contextmanager
     def lenient_profile(self) -> Iterator[Profile]:
         """Run a browser with a profile of its own that withholds no cookie by itself."""
-        with lenient_profile(self._new_folder()) as profile:
+        with lenient_profile(self.new_folder()) as profile:
             yield profile
 
     def fire(self, shot: Shot) -> Answered:
@@ -135,7 +135,8 @@ class Stage:
         with ThreadPoolExecutor(len(shots)) as senders:
             return list(senders.map(fire, shots))
 
-    def _new_folder(self) -> Path:
+    def new_folder(self) -> Path:
+        """Make an empty folder, which goes with the others."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         folder.chmod(0o755)
         return folder

@@ -48,12 +48,16 @@ class PostgresServer:
         self._stack.close()
 
     def new_database(self) -> str:
-        """Make an empty database, bring it up to date, and return its URL."""
-        name = f"agora_{next(self._names)}"
-        done([program("createdb", "postgresql"), *self._where(), "-U", "postgres", name], self._folder)
-        url = f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+        """Make a database, bring it up to date, and return its URL."""
+        url = self.empty_database()
         done([sys.executable, "-m", "propylon", "migrate", "--store", url], self._folder)
         return url
+
+    def empty_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"agora_{next(self._names)}"
+        done([program("createdb", "postgresql"), *self._where(), "-U", "postgres", name], self._folder)
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def _become_somebody(self) -> None:
         if os.geteuid() != 0:
