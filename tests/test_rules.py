@@ -47,6 +47,8 @@ ENVIRONMENT = {
     "http/metrics.py": "the metrics library reads its directory there",
     "agora/site.py": "whether it is the baseline, which its parent process says",
     "agora/naive.py": "where its file lies, likewise",
+    "agora/stateless.py": "the public key that it is given, likewise",
+    "agora/elsewhere.py": "the settings of a service that is not Propylon",
     "agora/stage/sites.py": "hands the servers of an experiment their settings, and nobody's own",
 }
 

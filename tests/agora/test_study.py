@@ -54,6 +54,13 @@ def test_everyone_is_measured_once_a_round_after_a_warm_up() -> None:
     assert status_of(findings) == "done"
 
 
+def test_what_begins_from_nothing_every_time_is_not_warmed_up() -> None:
+    """Its first reading counts."""
+    findings = Findings("x")
+    study(findings).compare([contestant("a", [1, 2])], rounds=2, warm_up=False)
+    assert findings.figure("a", "us").values == (1, 2)
+
+
 def test_one_that_breaks_in_the_middle_keeps_what_it_had() -> None:
     """The others go on, and everything that was started is ended."""
     findings = Findings("x")

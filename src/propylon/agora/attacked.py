@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from propylon import Propylon
+from propylon.adapters.starlette import Auth
 
 FILES = resources.files("propylon.agora") / "attack"
 # What a naive shop hands out: nothing but a name and a value, or what one finds first for a page of another site.
@@ -110,6 +111,6 @@ def application() -> ASGIApp:
         *open_to_all.routes("/naive"),
         Mount("/", propylon),
     ]
-    app = Starlette(routes=routes, lifespan=propylon.lifespan)
-    propylon.guard(app)
+    app = Starlette(routes=routes)
+    Auth(propylon).guard(app, mount=False)  # it is among the routes, at the root
     return app

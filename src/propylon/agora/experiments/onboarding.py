@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import uuid
@@ -20,7 +19,7 @@ from propylon.agora.results import Findings, Outcome, Variant, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Stage
 from propylon.agora.stage.processes import done, free_port, listens, running, wait_for
-from propylon.agora.stage.sites import PASSWORD, Mode
+from propylon.agora.stage.sites import PASSWORD, Mode, environ_of
 
 NODES = 3
 EMAIL = "somebody@example.com"
@@ -81,7 +80,7 @@ class Operator:
         """Run a command of Propylon on a machine, which is a folder here."""
         self.steps.append(f"run propylon {' '.join(words)}")
         command = [sys.executable, "-m", "propylon", *words]
-        return done(command, machine, env=self._environ()).decode().strip()
+        return done(command, machine, env=environ_of(self._settings)).decode().strip()
 
     def serves(self, count: int) -> list[tuple[Path, str]]:
         """Start a server on each of several new machines at once; return the machines with where they answer."""
@@ -90,7 +89,7 @@ class Operator:
             machine, port = self._stage.new_folder(), free_port()
             command = [sys.executable, "-m", "propylon", "serve", "--port", str(port)]
             process = self._stack.enter_context(
-                running(command, machine / "log", env=self._environ(), cwd=machine),
+                running(command, machine / "log", env=environ_of(self._settings), cwd=machine),
             )
             self.steps.append("run propylon serve")
             started.append((machine, port, process))
@@ -104,7 +103,9 @@ class Operator:
         self.steps += [*(f"set {name.lower()}" for name in settings), "run the service"]
         self._requests += 1
         command = [sys.executable, "-m", elsewhere.__name__]
-        said = done(command, self._stage.new_folder(), env={**self._environ(), **settings}, input=token.encode())
+        said = done(
+            command, self._stage.new_folder(), env={**environ_of(self._settings), **settings}, input=token.encode()
+        )
         try:
             uuid.UUID(said.decode().strip())
         except ValueError:
@@ -124,10 +125,6 @@ class Operator:
         commands = sum(step.startswith("run") for step in self.steps)
         counted = {"commands": commands, "settings": len(self.steps) - commands, "servers": self._servers}
         return counted | {"requests": self._requests} | self._lasted_s
-
-    def _environ(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
-        return clean | {f"PROPYLON_{name.upper()}": value for name, value in self._settings.items()}
 
 
 def measure(study: Study) -> None:

@@ -22,7 +22,7 @@ from propylon.agora.stage.generator import Request
 from propylon.agora.stage.sites import PASSWORD, Mode, expires_at
 
 NODES = 3
-PEOPLE, PAUSE_S, SLICE_S, WARM_UP_S = {"quick": 20, "full": 60}, 0.3, 0.25, 0.3
+PEOPLE, PAUSE_S, SLICE_S, WARM_UP_S = {"quick": 20, "full": 60}, 0.3, 0.5, 0.3
 FAST = {"password_profile": "unsafe_cheapest", "hash_queue": "1000"}
 # Everybody comes from this machine, so what the balancer would tell by the address, it tells by a header.
 PERSON = "x-person"
@@ -191,7 +191,7 @@ def _signed_out(answered: Answered) -> set[int]:
 
 def _timeline(answered: Answered) -> list[float]:
     """Return what share of the requests was refused or not answered, in percent, slice by slice."""
-    return [100 * (1 - statuses.get("200", 0) / max(1, sum(statuses.values()))) for statuses in answered.slices]
+    return [100 * (1 - one.get("200", 0) / sum(one.values())) if one else 0.0 for one in answered.slices]
 
 
 def _ended_after_s(design: Design, balancer: Balancer, people: Sequence[Account], answered: Answered) -> float | None:

@@ -42,7 +42,7 @@ class Shot(msgspec.Struct, frozen=True):
         for_s: how long to go on; 0 sends every request once and stops.
         warm_up_s: at the beginning, not counted.
         pause_s: between an answer and the next request, as people make them; 0 is as fast as it goes.
-        stays: each connection is a person: it goes on with the request that it begins with.
+        stays: each connection is a person, who goes on with the request they begin with, and pauses when others ask.
         slice_s: tell the statuses by spans of so many seconds as well.
     """
 
@@ -147,6 +147,8 @@ async def send(shot: Shot) -> Answered:
     async def connection(number: int) -> None:
         order = range(number, len(wire), shot.connections) if once else cycle(_from(number, len(wire), shot))
         line: Line | None = None
+        if shot.stays:
+            await asyncio.sleep(shot.pause_s * number / shot.connections)
         for index in order:
             began = time.perf_counter()
             if began >= tally.ends:

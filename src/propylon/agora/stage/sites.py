@@ -119,14 +119,13 @@ def starting(
     """Start a server that runs until the block ends; what is yielded waits until it is ready."""
     port = processes.free_port()
     log = folder / f"propylon-{port}.log"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
     chosen = {
         "store": f"sqlite:///{folder}/propylon.db",
         "public_url": f"http://localhost:{port}",
         "log_level": "warning",
         **settings,
     }
-    environ |= {f"PROPYLON_{name.upper()}": value for name, value in chosen.items()}
+    environ = environ_of(chosen)
     environ |= {naive.FILE: str(folder / "naive.db"), **({OPEN_TO_ALL: "yes"} if open_to_all else {})}
     granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
     quiet = ["--no-access-log", "--log-level", "error", "--workers", str(workers), "--port", str(port)]
@@ -138,6 +137,12 @@ def starting(
             return Site(url, port, process.pid, log, environ)
 
         yield ready
+
+
+def environ_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment with these settings, by field name of ``Config``, and none of the reader's own."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PROPYLON_")}
+    return environ | {f"PROPYLON_{name.upper()}": value for name, value in settings.items()}
 
 
 def expires_at(access_token: str) -> float:
