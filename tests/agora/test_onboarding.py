@@ -62,7 +62,7 @@ class Watched(onboarding.Operator):
     def verifies(self, issuer: str, secret: str, token: str) -> None:
         """Do as always, and then with what is no token."""
         super().verifies(issuer, secret, token)
-        with pytest.raises(RuntimeError, match="elsewhere refused: token"):
+        with pytest.raises(RuntimeError, match="elsewhere refused: credential_malformed"):
             onboarding.Operator(self._stage, self._stack).verifies(issuer, secret, "no token")
 
 
