@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.durability.people import until
 from tests.servers.postgres import PostgresServer
 from tests.servers.wire import Wire
 
@@ -146,13 +147,14 @@ async def test_a_server_that_restarts_under_load_loses_nothing_that_was_answered
                 await asyncio.sleep(0.02)
 
     workers = [asyncio.ensure_future(work()) for _ in range(8)]
-    await asyncio.sleep(0.2)
+    await until(lambda: len(ended) > 20)
     before = len(ended)
     await asyncio.to_thread(postgres.stop, how)
+    await until(lambda: refused > 0)
     await asyncio.to_thread(postgres.start)
     await recovered(store)
     at_recovery = len(ended)
-    await asyncio.sleep(0.3)
+    await until(lambda: len(ended) > at_recovery + 20)
     stop.set()
     await asyncio.gather(*workers)
     assert 0 < before <= at_recovery < len(ended)
