@@ -80,7 +80,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   #over = null
   #restored = false
   #used = false
-  #moved = ""
+  #moving = false
   #lasts = { at: 0, since: 0, life: 0 }
   /** @type {Promise<any>} */
   #turn = Promise.resolve()
@@ -419,11 +419,12 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     return ask().catch((error) => (error.status ? Promise.reject(error) : sleep(100 + Math.random() * 300).then(ask)))
   }
 
-  /** The server has another mode now: this session goes along, once and quietly. @param {Response} answer */
+  /** The server has another mode now: this session goes along. @param {Response} answer */
   #notice(answer) {
     const mode = /** @type {any} */ (answer.headers.get("Propylon-Mode"))
-    if (!mode || !this.#held || mode === this.#held.mode || mode === this.#moved) return
-    this.#moved = mode
+    if (!mode || !this.#held || mode === this.#held.mode || this.#moving) return
+    this.#moving = true
+    const done = () => (this.#moving = false)
     this.#alone(async () => {
       const [held, moment] = [this.#required(), now()]
       if (held.mode === mode) return
@@ -433,7 +434,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       }
       const tokens = byTokens(await this.#tokens({ credentials: "include", body: held.refresh ? { refresh_token: held.refresh } : undefined }))
       if (mode === "hybrid" || tokens.refresh) await this.#hold({ ...tokens, mode, ...moment })
-    }).catch(() => {})
+    }).then(done, done)
   }
 
   /** Ahead of time, if the page was used: an open tab keeps nobody signed in. @param {Held} held */

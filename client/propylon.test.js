@@ -504,3 +504,16 @@ for (const [from, to] of [["bearer", "cookie"], ["hybrid", "cookie"]]) {
     assert.ok(!names(auth).includes("signed-out"))
   })
 }
+
+test("a move that fails is made at a later request", async () => {
+  const auth = await signedIn("bearer")
+  let failed = 0
+  browser.interfere = async (request, send) => {
+    if (request.url.endsWith("/v1/session/cookie") && failed++ === 0) return Response.json({ code: "store_unavailable" }, { status: 503 })
+    const answer = await send()
+    return new Response(answer.status === 204 ? null : answer.body, { status: answer.status, headers: [...answer.headers, ["Propylon-Mode", "cookie"]] })
+  }
+  await until(async () => (await auth.fetch(`${url}/v1/sessions`), browser.sent.at(-1).token === null))
+  assert.equal(browser.count("/v1/session/cookie"), 2)
+  assert.ok(!names(auth).includes("signed-out"))
+})

@@ -216,6 +216,20 @@ async def test_a_browser_keeps_a_cookie_for_the_pages(
     assert (await entered.get("/account")).status_code == 200
 
 
+async def test_a_hybrid_page_that_keeps_its_tokens_in_memory_survives_a_reload(
+    propylon: Propylon, entered: httpx.AsyncClient, clock: FakeClock
+) -> None:
+    """Its renewal has moved it to bearer, and its refresh cookie is gone: a cookie for the pages is there instead."""
+    await turn(propylon, "hybrid")
+    before = await sign_in(entered, "hybrid")
+    await turn(propylon, "bearer")
+    answer = await entered.post(TOKENS, headers=PAGE)
+    assert "refresh_token" in answer.json()
+    clock.advance(GRACE_S + 1)
+    assert (await entered.get(WHO)).json()["session"]["id"] == before["session"]["id"]
+    assert set((await entered.post(TOKENS)).json()) == {"access_token", "token_type", "expires_in"}
+
+
 async def test_the_cookie_for_the_pages_is_no_way_to_the_refresh_token(
     propylon: Propylon, entered: httpx.AsyncClient
 ) -> None:

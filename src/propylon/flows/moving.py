@@ -63,12 +63,7 @@ class Moving:
         if moved is None:
             return None
         access = await self._issuer.access_token(moved, user, self._clock.now())
-        return Issued(
-            session=moved,
-            cookie=self._issuer.cookie(moved),
-            access=access,
-            refresh_token=self._issuer.refresh_token(moved),
-        )
+        return Issued(session=moved, access=access, refresh_token=self._issuer.refresh_token(moved))
 
     async def move(self, session: Session, to: Mode, caller: Caller, *, cookie: int | None = None) -> Session | None:
         """Move a session whose holder has presented a token, or a cookie of this generation; None where it stays.

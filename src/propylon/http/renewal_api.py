@@ -106,8 +106,10 @@ class RenewalApi:
         if issued.session.mode == "hybrid":
             return self._tokens(issued, [self._refresh_cookie(request, issued)], in_body=False)
         # It has moved, now or just before: to the body, or to the session cookie, which is the means of renewal.
-        cleared = self._services.transport.clear_refresh_cookie(root_of(request))
-        return self._tokens(issued, [cleared], in_body=issued.session.mode == "bearer")
+        cookies = [self._services.transport.clear_refresh_cookie(root_of(request))]
+        if issued.session.mode == "bearer":
+            cookies += self._for_the_pages(request, issued)
+        return self._tokens(issued, cookies, in_body=issued.session.mode == "bearer")
 
     async def _by_session_cookie(self, request: Request, credential: Credential | None, caller: Caller) -> Response:
         services = self._services
@@ -122,10 +124,20 @@ class RenewalApi:
             return self._tokens(await services.renew.by_cookie(principal), [], in_body=True)
         ask_to_move(request, None)
         cookies = [self._refresh_cookie(request, moved)] if moved.session.mode == "hybrid" else []
-        if moved.cookie is not None and services.transport.is_page(request.scope):
-            # The pages of this browser go on, and so does a script that asked for an access token alone.
-            cookies.append(services.transport.set_session_cookie(moved.cookie, moved.session, services.clock.now()))
+        cookies += self._for_the_pages(request, moved)
         return self._tokens(moved, cookies, in_body=moved.session.mode == "bearer")
+
+    def _for_the_pages(self, request: Request, moved: Issued) -> list[Header]:
+        """Return a session cookie for a browser that has moved away from its cookie.
+
+        By it the pages go on, and so does a script that asked for an access token alone, or that keeps its tokens in
+        memory and is loaded again.
+        """
+        transport = self._services.transport
+        if not transport.is_page(request.scope):
+            return []
+        cookie = self._services.issuer.cookie(moved.session)
+        return [transport.set_session_cookie(cookie, moved.session, self._services.clock.now())]
 
     def _refresh_cookie(self, request: Request, issued: Issued) -> Header:
         transport, now = self._services.transport, self._services.clock.now()
