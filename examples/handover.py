@@ -1,7 +1,7 @@
 """One session in two forms: an app opens its web view signed in, and a web page gets a token for an API.
 
 It stays one session: one line in the owner's list of devices. Ended in either form, it is over in both, at once.
-Run ``scripts/serve``, and then ``python -m examples.handover`` with the addresses of Propylon and of the shop.
+Run ``scripts/serve``, and then ``python -m examples.handover`` (with both addresses, where they are others).
 """
 
 from __future__ import annotations
@@ -43,4 +43,4 @@ def main(issuer: str, shop: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*(sys.argv[1:] or ["http://localhost:8000", "http://localhost:8001"]))

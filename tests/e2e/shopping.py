@@ -100,11 +100,6 @@ def lose(context: BrowserContext, *, arrives: bool) -> list[Route]:
     return lost
 
 
-def key_of(route: Route) -> str:
-    """Return the idempotency key of an order."""
-    return route.request.headers["idempotency-key"]
-
-
 def wait_for(lost: list[Route], page: Page) -> None:
     """Wait until one has been lost."""
     for _ in range(600):

@@ -18,7 +18,6 @@ from tests.e2e.shopping import (
     Place,
     add,
     beside,
-    key_of,
     lose,
     sign_in,
     told,
@@ -139,6 +138,7 @@ def test_a_session_that_ended_meanwhile_is_told_once_after_a_reload(
     place, page = open_shop(), visitor()
     place.visit(page)
     sign_in(page, mode)
+    page.goto("about:blank")  # where nobody is told
     place.end_all_sessions()
     place.visit(page)
     assert told(page) == "session_revoked"
@@ -200,16 +200,19 @@ def test_an_order_that_was_lost_is_sent_again_by_itself(open_shop: Open, visitor
     place.visit(page)
     sign_in(page, "bearer")
     add(page, "ink")
+    keys: list[str | None] = []
+    page.on("request", lambda one: keys.append(one.headers.get("idempotency-key")))
     lost = lose(page.context, arrives=arrives)
     page.click("#order")
     wait_for(lost, page)
-    with page.expect_request("**/api/orders") as again:
-        page.context.unroute("**/api/orders")
+    page.context.unroute("**/api/orders")
     expect(page.locator("#ordered")).to_contain_text("is placed")
     expect(page.locator("#order-lines li")).to_have_count(1)
     expect(page.locator("#problem")).to_be_hidden()
     assert place.orders() == [{"ink": 1}]
-    assert again.value.headers.get("idempotency-key", key_of(lost[0])) == key_of(lost[0])
+    sent = [key for key in keys if key]
+    assert len(sent) > 1
+    assert len(set(sent)) == 1
 
 
 @pytest.mark.parametrize("arrives", [True, False])
