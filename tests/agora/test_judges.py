@@ -14,6 +14,7 @@ from propylon.agora.experiments import (
     crypto,
     expiry,
     load,
+    migration,
     multilogin,
     payload,
     revocation,
@@ -190,3 +191,23 @@ def test_an_experiment_says_what_it_is(experiment: Any) -> None:
     assert all(row.startswith("Q") for row in experiment.rows)
     assert 0 < experiment.takes_s["quick"] <= experiment.takes_s["full"]
     assert len({one.name for one in ALL}) == len(ALL)
+
+
+def moves(moved: float = 100, signed_out: float = 0, errors: float = 0) -> Planted:
+    """Return what the experiment ``migration`` may find."""
+    way = {"people": 100, "moved": 100, "signed_out": 0, "errors": 0, "answered": 900, "until_all_s": 1.5}
+    return {"there": way, "back": {**way, "moved": moved, "signed_out": signed_out, "errors": errors}}
+
+
+@pytest.mark.parametrize(
+    ("planted", "outcome"),
+    [
+        (moves(), "holds"),
+        (moves(signed_out=1), "does_not_hold"),
+        (moves(errors=1), "does_not_hold"),
+        (moves(moved=99), "does_not_hold"),
+    ],
+)
+def test_migration(planted: Planted, outcome: str) -> None:
+    """One person who is signed out, one error, or one who stays behind turns it."""
+    assert outcomes(migration.EXPERIMENT, found("migration", planted)) == [outcome]

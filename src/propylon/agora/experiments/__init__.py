@@ -9,6 +9,7 @@ from propylon.agora.experiments import (
     crypto,
     expiry,
     load,
+    migration,
     multilogin,
     onboarding,
     payload,
@@ -33,6 +34,7 @@ ALL: tuple[Experiment, ...] = (
     async_.EXPERIMENT,
     storage.EXPERIMENT,
     scaleout.EXPERIMENT,
+    migration.EXPERIMENT,
     onboarding.EXPERIMENT,
     clients.EXPERIMENT,
 )
