@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 from tests.cli.conftest import Run
 from tests.cli.terminal import run_program
+from tests.servers.ports import free_port
 
 from propylon.cli.checks import (
     CHECKS,
@@ -25,6 +29,7 @@ from propylon.cli.checks import (
     fit,
 )
 from propylon.cli.findings import FileMode, Finding, Seen
+from propylon.cli.page_check import ask_as_page
 from propylon.config import DAY_S, Config, load
 from propylon.language import LANGUAGES, catalogue
 from propylon.ports import StoredKey
@@ -332,3 +337,67 @@ def test_people_get_words_and_a_verdict_in_their_language(tmp_path: Path) -> Non
     assert "문제  unsafe_ 설정" in korean.out
     assert "운영 환경에 적합하지 않습니다" in korean.out
     assert all(len(line) <= 100 for line in english.out.splitlines())
+
+
+class Server(BaseHTTPRequestHandler):
+    """Something at the public URL: Propylon's answer to a preflight for one page, and none for others."""
+
+    knows = "http://localhost:5173"
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_OPTIONS(self) -> None:
+        """Answer what a browser asks beforehand."""
+        self.asked.append((self.path, self.headers["access-control-request-method"]))
+        known = self.headers["origin"] in (self.knows, "http://127.0.0.1:5173")
+        self.send_response(204 if known else 405)
+        if known:
+            self.send_header("Access-Control-Allow-Origin", self.headers["origin"])
+            self.send_header("Access-Control-Allow-Credentials", "true")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def running() -> Iterator[str]:
+    """The URL of a server that runs."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/auth"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("origin", "mode", "variant"),
+    [
+        ("http://localhost:5173", "cookie", "ok"),
+        ("HTTP://LOCALHOST:5173/", "hybrid", "ok"),
+        ("http://127.0.0.1:5173", "bearer", "ok"),
+        ("http://127.0.0.1:5173", "cookie", "cross_site"),
+        ("http://localhost:5174", "cookie", "refused"),
+        ("*", "cookie", "unusable"),
+        ("http://shop.example", "cookie", "unusable"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_is_told_what_its_browser_would_do(
+    running: str, origin: str, mode: str, variant: str, language: str
+) -> None:
+    """The server that runs is asked, with a preflight that changes nothing; each answer has its sentences."""
+    Server.asked.clear()
+    finding = ask_as_page(settings(public_url=running, mode=mode), origin)
+    assert (finding.name, finding.variant, finding.status) == ("page", variant, "ok" if variant == "ok" else "fail")
+    assert Server.asked == ([] if variant == "unusable" else [("/auth/v1/session/data", "PUT")])
+    for key in (variant,) if variant == "ok" else (variant, f"{variant}_fix"):
+        assert catalogue(language)[f"cli.doctor.page.{key}"].format_map(finding.facts)
+
+
+def test_a_server_that_does_not_run_is_said_so(program: Run) -> None:
+    """With the address at which nobody answers; without ``--origin`` nothing is asked."""
+    address = f"http://localhost:{free_port()}"
+    arguments = ("doctor", "--json", "--public-url", address)
+    last = json.loads(program(*arguments, "--origin", "http://localhost:5173").out)["checks"][-1]
+    assert (last["name"], last["status"]) == ("page", "fail")
+    assert address in last["detail"]
+    assert "page" not in {check["name"] for check in json.loads(program(*arguments).out)["checks"]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from propylon.cli.command import MAX_HELP_CELLS, Command, store_options
+from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
 from propylon.cli.opening import configured
 from propylon.cli.output import print_json, print_line, sentence_of
 from propylon.cli.texts import padded, text, told, wrapped
@@ -24,12 +24,13 @@ MARK_CELLS, TITLE_CELLS = 6, 20
 
 @click.command("doctor", cls=Command, help=text("help.doctor"))
 @store_options
+@option("--origin", help_key="origin", metavar="URL")
 @click.pass_context
-def doctor(ctx: click.Context, *, store: str | None, public_url: str | None, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, store: str | None, public_url: str | None, origin: str | None, as_json: bool) -> None:
     """Say what is fit for production, and what is missing."""
     from propylon.cli.checks import fit  # noqa: PLC0415 - drivers, not needed for --help
 
-    findings = diagnose(store, public_url)
+    findings = diagnose(store, public_url, origin)
     if as_json:
         print_json({"ok": fit(findings), "checks": [as_check(finding) for finding in findings]})
     else:
@@ -38,14 +39,22 @@ def doctor(ctx: click.Context, *, store: str | None, public_url: str | None, as_
         ctx.exit(1)
 
 
-def diagnose(store: str | None, public_url: str | None) -> list[Finding]:
-    """Look, and conclude; settings that cannot be read are a finding too."""
+def diagnose(store: str | None, public_url: str | None, origin: str | None = None) -> list[Finding]:
+    """Look, and conclude; settings that cannot be read are a finding too.
+
+    Args:
+        store: as the command line says it.
+        public_url: likewise.
+        origin: of a page that the running server is asked for, too.
+    """
     from propylon.cli import checks, findings  # noqa: PLC0415 - likewise
+    from propylon.cli.page_check import ask_as_page  # noqa: PLC0415 - likewise
     from propylon.cli.seeing import look  # noqa: PLC0415 - likewise
 
     try:
         config = configured(store, public_url)
-        return checks.examine(config, look(config))
+        found = checks.examine(config, look(config))
+        return found if origin is None else [*found, ask_as_page(config, origin)]
     except SetupError as error:
         return [findings.Finding("settings", "fail", "unusable", {"sentence": sentence_of(error)})]
 
