@@ -339,7 +339,7 @@ def test_people_get_words_and_a_verdict_in_their_language(tmp_path: Path) -> Non
     assert all(len(line) <= 100 for line in english.out.splitlines())
 
 
-class Server(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
     """Something at the public URL: Propylon's answer to a preflight for one page, and none for others."""
 
     knows = "http://localhost:5173"
@@ -362,7 +362,7 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def running() -> Iterator[str]:
     """The URL of a server that runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://localhost:{server.server_port}/auth"
         server.shutdown()
@@ -385,10 +385,10 @@ def test_a_page_is_told_what_its_browser_would_do(
     running: str, origin: str, mode: str, variant: str, language: str
 ) -> None:
     """The server that runs is asked, with a preflight that changes nothing; each answer has its sentences."""
-    Server.asked.clear()
+    Answering.asked.clear()
     finding = ask_as_page(settings(public_url=running, mode=mode), origin)
     assert (finding.name, finding.variant, finding.status) == ("page", variant, "ok" if variant == "ok" else "fail")
-    assert Server.asked == ([] if variant == "unusable" else [("/auth/v1/session/data", "PUT")])
+    assert Answering.asked == ([] if variant == "unusable" else [("/auth/v1/session/data", "PUT")])
     for key in (variant,) if variant == "ok" else (variant, f"{variant}_fix"):
         assert catalogue(language)[f"cli.doctor.page.{key}"].format_map(finding.facts)
 
