@@ -255,7 +255,7 @@ def test_an_eviction_is_told_at_once_in_every_tab(window: Window, person: Person
         told = hears(one, "evicted")
         assert (told["code"], told["ended_by"]["kind"]) == ("session_evicted", "app")
         assert names(one)[-2:] == ["evicted", "signed-out"]
-    assert window.requests == {}
+    assert set(window.requests) <= {EVENTS}  # nothing but the stream itself, which may be opened anew
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -74,7 +74,7 @@ async def test_nodes_that_are_live_stay_so_while_another_migrates(
     await store.open()
     await store.add_user(a_user())
     assert await store.find_user("user-1") == a_user()
-    more = Migration(2, "more", "ALTER TABLE users ADD COLUMN shoe_size BIGINT;\n")
+    more = Migration(len(released("postgres")) + 1, "more", "ALTER TABLE users ADD COLUMN shoe_size BIGINT;\n")
     monkeypatch.setattr(schema, "released", lambda kind: (*released(kind), more))
     assert await asyncio.to_thread(bring_up_to_date, postgres_url) == [more]
     assert await asyncio.to_thread(bring_up_to_date, postgres_url) == []
@@ -87,7 +87,9 @@ async def test_a_migration_that_fails_leaves_nothing(
     postgres: PostgresServer, empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even those before it in the same run."""
-    broken = Migration(2, "broken", "CREATE TABLE half (x INT); CREATE TABLE users (x INT);\n")
+    broken = Migration(
+        len(released("postgres")) + 1, "broken", "CREATE TABLE half (x INT); CREATE TABLE users (x INT);\n"
+    )
     monkeypatch.setattr(schema, "released", lambda kind: (*released(kind), broken))
     with pytest.raises(SetupError, match="already exists"):
         await asyncio.to_thread(bring_up_to_date, postgres.url(empty))

@@ -78,7 +78,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_WITHIN_S)
-            return
+            break
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # whoever it had started and not waited for
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
