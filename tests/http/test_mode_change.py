@@ -31,7 +31,7 @@ from tests.http.driving import (
 from propylon import Propylon
 from propylon.adapters.fastapi import Auth, SignedIn
 from propylon.core.mode import Clients
-from propylon.errors import StoreUnavailable
+from propylon.errors import Conflict, StoreUnavailable
 from propylon.testing import FakeClock
 
 TOKENS, COOKIE, WHO = "/v1/session/tokens", "/v1/session/cookie", "/v1/session"
@@ -228,6 +228,17 @@ async def test_a_hybrid_page_that_keeps_its_tokens_in_memory_survives_a_reload(
     clock.advance(GRACE_S + 1)
     assert (await entered.get(WHO)).json()["session"]["id"] == before["session"]["id"]
     assert set((await entered.post(TOKENS)).json()) == {"access_token", "token_type", "expires_in"}
+
+
+@pytest.mark.parametrize("mode", ["cookie", "hybrid"])
+async def test_a_program_that_moves_gets_no_cookie_for_pages(
+    propylon: Propylon, entered: httpx.AsyncClient, mode: str
+) -> None:
+    """It has none to show, and what it is not given nobody copies."""
+    await turn(propylon, mode)
+    before = await sign_in(entered, mode)
+    await turn(propylon, "bearer")
+    assert SESSION_COOKIE not in set_cookies(await moved(entered, before, "bearer"))
 
 
 async def test_the_cookie_for_the_pages_is_no_way_to_the_refresh_token(
@@ -512,6 +523,22 @@ async def test_the_change_ends_by_itself_once_all_have_moved(
     assert TOLD not in (await entered.get(WHO)).headers
     report = await propylon.runtime.mode_change.report()
     assert (report.mode, report.previous) == ("bearer", "cookie")
+
+
+async def test_of_two_operators_at_once_one_is_told(propylon: Propylon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision is one compare-and-swap: neither is half of the other's."""
+    read = propylon.runtime.store.read_setting
+
+    async def before_somebody_else(name: str) -> str | None:
+        monkeypatch.undo()
+        kept = await read(name)
+        await turn(propylon, "hybrid")
+        return kept
+
+    monkeypatch.setattr(propylon.runtime.store, "read_setting", before_somebody_else)
+    with pytest.raises(Conflict, match="mode_changed_meanwhile"):
+        await turn(propylon, "bearer")
+    assert (await propylon.runtime.mode_change.report()).mode == "hybrid"
 
 
 def shop(propylon: Propylon, **cors: Any) -> FastAPI:
