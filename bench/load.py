@@ -31,8 +31,7 @@ ACCOUNT = {"email": "bench@example.com", "password": "correct horse battery stap
 
 def run() -> list[Result]:
     """Measure; needs ``wrk`` (Debian package of that name)."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("The load figures need wrk: apt-get install wrk, or your system's package of that name.")
+    needs_wrk()
     with site() as guarded, site(open_to_all=True) as open_to_all:
         url = guarded.url
         httpx.post(f"{url}/v1/users", json=ACCOUNT).raise_for_status()
@@ -82,9 +81,15 @@ def _storm(url: str, with_cookie: str) -> Result:
     return Result("p99 of GET /me while sign-ins saturate / idle", middle, spread, "x", 2.0, remark=remark)
 
 
-def wrk(url: str, header: str, connections: int = CONNECTIONS) -> tuple[float, float]:
+def needs_wrk() -> None:
+    """Leave with a sentence where ``wrk`` is missing."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("The load figures need wrk: apt-get install wrk, or your system's package of that name.")
+
+
+def wrk(url: str, header: str, connections: int = CONNECTIONS, seconds: int = SECONDS) -> tuple[float, float]:
     """Return requests per second and the 99th percentile in milliseconds; needs ``wrk``."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-H", header, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", header, url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in text:
         raise SystemExit(f"{url} refused under load:\n{text}")
@@ -147,14 +152,21 @@ def site(*, open_to_all: bool = False, workers: int = 1, **settings: str) -> Ite
         granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--loop", "uvloop"]
         quiet = ["--no-access-log", "--log-level", "error"]
         command = [*granian, "--port", str(port), "--workers", str(workers), *quiet, "bench.site:application"]
-        server = subprocess.Popen(command, env=environ)
-        try:
-            url = f"http://localhost:{port}"
-            wait_for(f"{url}/readyz")
-            yield Site(url, server.pid)
-        finally:
-            server.terminate()
-            server.wait()
+        with serving(command, environ, port, "/readyz") as running:
+            yield running
+
+
+@contextmanager
+def serving(command: list[str], environ: dict[str, str], port: int, ready: str) -> Iterator[Site]:
+    """Run a server until the block ends, which begins when the path ``ready`` answers."""
+    server = subprocess.Popen(command, env=environ)
+    try:
+        url = f"http://localhost:{port}"
+        wait_for(f"{url}{ready}")
+        yield Site(url, server.pid)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def wait_for(url: str, patience_s: float = 20) -> float:

@@ -1,0 +1,243 @@
+"""What signing in costs in each framework, beside what its users have today: a route, and the same route unguarded."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import ACCOUNT, Site, free_port, needs_wrk, serving, wrk
+from bench.table import interleaved, median_of, ratios
+
+ROUNDS = 5
+SECONDS = 4
+BUDGET = 0.90
+WIDTH = 120  # of the table, also where nobody says how wide the terminal is
+ASGI, WSGI = ("uvicorn", "granian"), ("gunicorn",)
+
+
+class Peer(NamedTuple):
+    """What users of a framework have today: where its app is made, in ``bench.peers``."""
+
+    name: str
+    module: str
+    factory: str = "app"
+
+
+class Framework(NamedTuple):
+    """Where its apps are made, in ``bench.apps``, what serves them, and who is measured beside."""
+
+    module: str
+    servers: tuple[str, ...]
+    peers: tuple[Peer, ...] = ()
+
+
+FRAMEWORKS = {
+    "fastapi": Framework(
+        "fastapi_app",
+        ASGI,
+        (
+            Peer("fastapi-users, JWT", "fastapi_users_app", "by_jwt"),
+            Peer("fastapi-users, database", "fastapi_users_app", "by_database"),
+        ),
+    ),
+    "starlette": Framework("starlette_app", ASGI),
+    "litestar": Framework("litestar_app", ASGI),
+    "django": Framework("django_app", WSGI, (Peer("Django sessions, database", "django_sessions_app"),)),
+    "drf": Framework("drf_app", WSGI, (Peer("simplejwt, user not loaded", "simplejwt_app"),)),
+    "flask": Framework("flask_app", WSGI, (Peer("flask-jwt-extended", "flask_jwt_app"),)),
+}
+PEERS_NEED = ("fastapi_users", "rest_framework_simplejwt", "flask_jwt_extended", "aiosqlite")
+
+
+@dataclass
+class Contestant:
+    """A way to ask one running app for its route, and what that took, by round.
+
+    Attributes:
+        rates: requests per second.
+        costs_us: time of the processor per request.
+    """
+
+    name: str
+    site: Site
+    header: str
+    rates: list[float] = field(default_factory=list)
+    costs_us: list[float] = field(default_factory=list)
+
+    def ask(self, seconds: int) -> float:
+        """Ask for so long."""
+        before_s = self.site.processor_s()
+        rate = wrk(f"{self.site.url}/me", self.header, seconds=seconds)[0]
+        self.rates.append(rate)
+        self.costs_us.append((self.site.processor_s() - before_s) / (rate * seconds) * 1e6)
+        return rate
+
+
+class Share(NamedTuple):
+    """What is left of the unguarded route: of its requests per second, and of its requests per processor time."""
+
+    name: str
+    of_rate: tuple[float, tuple[float, float]]
+    of_processor: tuple[float, tuple[float, float]]
+    rate: float
+    cost_us: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether it keeps the budget of ours."""
+        return self.of_rate[0] >= BUDGET
+
+
+class Row(NamedTuple):
+    """One framework on one server."""
+
+    name: str
+    unguarded: Contestant
+    cookie: Share
+    bearer: Share
+    peers: list[Share]
+
+
+def main(arguments: list[str]) -> int:
+    """Measure the frameworks that are named, or all of them; exit status 1 when an adapter misses the budget."""
+    parser = argparse.ArgumentParser(prog="scripts/bench adapters", description=__doc__)
+    parser.add_argument("framework", nargs="*", metavar="framework", help=", ".join(FRAMEWORKS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="of each contestant in each round")
+    asked = parser.parse_args(arguments)
+    for name in asked.framework:
+        if name not in FRAMEWORKS:
+            parser.error(f"there is no framework {name!r}: choose from {', '.join(FRAMEWORKS)}")
+    needs_wrk()
+    _needs_peers()
+    rows = []
+    for name in asked.framework or FRAMEWORKS:
+        for server in FRAMEWORKS[name].servers:
+            print(f"measuring {name} on {server} ...", file=sys.stderr, flush=True)
+            rows.append(_measured(name, server, asked.rounds, asked.seconds))
+    _show(rows)
+    return 0 if all(share.kept for row in rows for share in (row.cookie, row.bearer)) else 1
+
+
+def _needs_peers() -> None:
+    missing = [name for name in PEERS_NEED if find_spec(name) is None]
+    if missing:
+        raise SystemExit(
+            f"Measuring beside others needs {', '.join(missing)}: scripts/setup bench, "
+            "or pip install --require-hashes -r requirements/bench.txt."
+        )
+
+
+def _measured(name: str, server: str, rounds: int, seconds: int) -> Row:
+    framework = FRAMEWORKS[name]
+    with ExitStack() as stack:
+        plain = stack.enter_context(_app(server, f"bench.apps.{framework.module}:plain", "/me"))
+        guarded = stack.enter_context(_app(server, f"bench.apps.{framework.module}:guarded", "/auth/readyz"))
+        unguarded = Contestant("unguarded", plain, "X-Bench: unguarded")
+        ours = [Contestant(how, guarded, header) for how, header in _signed_in(guarded).items()]
+        peers = [_peer(stack, server, peer) for peer in framework.peers]
+        contestants = [unguarded, *ours, *peers]
+        for contestant in contestants:
+            wrk(f"{contestant.site.url}/me", contestant.header, seconds=1)  # connections, caches, what is made late
+        interleaved(rounds, *[lambda c=contestant: c.ask(seconds) for contestant in contestants])
+    cookie, bearer = (_share(contestant, unguarded) for contestant in ours)
+    return Row(f"{name}, {server}", unguarded, cookie, bearer, [_share(peer, unguarded) for peer in peers])
+
+
+def _peer(stack: ExitStack, server: str, peer: Peer) -> Contestant:
+    site = stack.enter_context(_app(server, f"bench.peers.{peer.module}:{peer.factory}", "/sign-in"))
+    header: str = httpx.get(f"{site.url}/sign-in").raise_for_status().json()
+    return Contestant(peer.name, site, header)
+
+
+def _signed_in(site: Site) -> dict[str, str]:
+    """Return the headers of somebody who is signed in to ours, by cookie and by bearer."""
+    api = f"{site.url}/auth/v1"
+    httpx.post(f"{api}/users", json=ACCOUNT).raise_for_status()
+    bearer = httpx.post(f"{api}/sessions", json={**ACCOUNT, "mode": "bearer"}).raise_for_status()
+    cookie = httpx.post(f"{api}/sessions", json={**ACCOUNT, "mode": "cookie"}).raise_for_status()
+    return {
+        "cookie": f"Cookie: propylon={cookie.cookies['propylon']}",
+        "bearer": f"Authorization: Bearer {bearer.json()['access_token']}",
+    }
+
+
+@contextmanager
+def _app(server: str, factory: str, ready: str) -> Iterator[Site]:
+    """Run one worker of an app, with files of its own."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "BENCH_DATABASE": str(Path(folder) / "peer.db"),
+            "PROPYLON_STORE": f"sqlite:///{folder}/bench.db",
+            "PROPYLON_PUBLIC_URL": f"http://localhost:{port}/auth",
+            "PROPYLON_ACCESS_TTL_S": "3600",
+            "PROPYLON_LOG_LEVEL": "warning",
+        }
+        with serving(_command(server, factory, port), environ, port, ready) as site:
+            yield site
+
+
+def _command(server: str, factory: str, port: int) -> list[str]:
+    python = [sys.executable, "-m", server]
+    if server == "granian":
+        quiet = ["--no-access-log", "--log-level", "error"]
+        return [*python, "--interface", "asgi", "--factory", "--loop", "uvloop", "--port", str(port), *quiet, factory]
+    if server == "uvicorn":
+        quiet = ["--no-access-log", "--log-level", "error"]
+        return [*python, "--factory", "--loop", "uvloop", "--port", str(port), *quiet, factory]
+    threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "4"]
+    return [*python, *threads, "--bind", f"127.0.0.1:{port}", "--log-level", "error", f"{factory}()"]
+
+
+def _share(contestant: Contestant, unguarded: Contestant) -> Share:
+    return Share(
+        contestant.name,
+        median_of(ratios(contestant.rates, unguarded.rates)),
+        median_of(ratios(unguarded.costs_us, contestant.costs_us)),
+        median_of(contestant.rates)[0],
+        median_of(contestant.costs_us)[0],
+    )
+
+
+def _show(rows: list[Row]) -> None:
+    title = (
+        f"What is left of the same route unguarded: of its requests a second (>= {BUDGET:.2f} for ours), and processor"
+    )
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for heading in ("framework", "ours by cookie", "ours by bearer", "what its users have today"):
+        table.add_column(heading)
+    for row in rows:
+        rate, cost_us = median_of(row.unguarded.rates)[0], median_of(row.unguarded.costs_us)[0]
+        peers = "\n".join(f"{peer.name}\n{_cell(peer)}" for peer in row.peers)
+        name = f"{row.name}\n[dim]{rate:,.0f} a second,\n{cost_us:.0f} us unguarded[/dim]"
+        table.add_row(name, *(_judged(share) for share in (row.cookie, row.bearer)), peers or "-")
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table)
+
+
+def _judged(share: Share) -> str:
+    return f"{_cell(share)}\n" + ("[green]kept[/green]" if share.kept else "[red]missed[/red]")
+
+
+def _cell(share: Share) -> str:
+    """Return median and spread of both shares, and the medians they are made of."""
+    (rate, (low, high)), (processor, (least, most)) = share.of_rate, share.of_processor
+    return (
+        f"{rate:.2f} ({low:.2f} - {high:.2f})\nprocessor {processor:.2f} ({least:.2f} - {most:.2f})"
+        f"\n[dim]{share.rate:,.0f} a second, {share.cost_us:.0f} us[/dim]"
+    )
