@@ -17,7 +17,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from http.cookies import SimpleCookie
@@ -192,8 +192,14 @@ class DemandGuard:
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Refuse, or fill ``connection.user`` and ``connection.auth``."""
-        if not handler.opt.get(_OPEN):
-            _know(connection, await _asked(connection, lambda asking: asking.require(self.demand)))
+        if handler.opt.get(_OPEN):
+            return
+        scope = _scope(connection)
+        try:
+            _know(scope, await scope["propylon"].require(self.demand))
+        except PropylonError as refusal:
+            _close_websocket(scope, refusal)
+            raise
 
 
 def require(
@@ -220,32 +226,39 @@ def require_fresh(seconds: int) -> DemandGuard:
 
 
 async def _who(request: Connection) -> Principal:
-    principal: Principal = await _asked(request, lambda asking: asking.principal())
-    _know(request, principal)
+    scope = _scope(request)
+    try:
+        principal: Principal = await scope["propylon"].principal()
+    except PropylonError as refusal:
+        _close_websocket(scope, refusal)
+        raise
+    _know(scope, principal)
     return principal
 
 
 async def _visitor(request: Connection) -> Principal | None:
-    principal: Principal | None = await _asked(request, lambda asking: asking.principal_or_none())
-    _know(request, principal)
+    scope = _scope(request)
+    try:
+        principal: Principal | None = await scope["propylon"].principal_or_none()
+    except PropylonError as refusal:
+        _close_websocket(scope, refusal)
+        raise
+    _know(scope, principal)
     return principal
 
 
-async def _asked(connection: Connection, question: Callable[[Any], Any]) -> Any:
-    try:
-        return await question(_scope(connection)["propylon"])
-    except PropylonError as refusal:
-        if _scope(connection)["type"] == "websocket":  # which no exception handler is asked about
-            raise WebSocketException(detail=refusal.code, code=_POLICY_VIOLATION) from refusal
-        raise
+def _close_websocket(scope: dict[str, Any], refusal: PropylonError) -> None:
+    """Raise what closes a websocket, of which no exception handler is asked."""
+    if scope["type"] == "websocket":
+        raise WebSocketException(detail=refusal.code, code=_POLICY_VIOLATION) from refusal
 
 
 def _scope(connection: Connection) -> dict[str, Any]:
     return cast("dict[str, Any]", connection.scope)
 
 
-def _know(connection: Connection, principal: Principal | None) -> None:
-    connection.scope["user"], connection.scope["auth"] = principal, principal.credential if principal else None
+def _know(scope: dict[str, Any], principal: Principal | None) -> None:
+    scope["user"], scope["auth"] = principal, principal.credential if principal else None
 
 
 def _asks(handler: HTTPRouteHandler) -> tuple[Demand, bool] | None:
