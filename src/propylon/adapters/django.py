@@ -142,13 +142,15 @@ class PropylonMiddleware:
         # Over ASGI, Django joins what came in several headers, cookies too: the server's own word is better.
         scope = getattr(request, "scope", None)
         bridge = auth().blocking
-        ours.propylon = bridge.asking(request.META, path=request.path) if scope is None else bridge.asking_in(scope)
+        asked = bridge.asking(request.META, path=request.path) if scope is None else bridge.asking_in(scope)
+        ours.propylon = asked
         if auth().user_of is not None:
+            # Of the question and not of the request, which would hold itself: only the garbage collector would end it.
 
             async def auser() -> Any:
-                return await _user_async(request)
+                return await _user_async(asked)
 
-            ours.user, ours.auser = SimpleLazyObject(lambda: _user(request)), auser
+            ours.user, ours.auser = SimpleLazyObject(lambda: _user(asked)), auser
 
 
 def asking(request: HttpRequest) -> Asking:
@@ -262,16 +264,16 @@ def serve(request: HttpRequest, rest: str) -> HttpResponse:
 urlpatterns = [re_path(r"^(?P<rest>.*)$", serve)]
 
 
-def _user(request: HttpRequest) -> Any:
+def _user(asked: Asking) -> Any:
     try:
-        return _made(visitor(request))
+        return _made(asked.principal_or_none())
     except PropylonError as refusal:
         return _nobody(refusal)
 
 
-async def _user_async(request: HttpRequest) -> Any:
+async def _user_async(asked: Asking) -> Any:
     try:
-        return _made(await asking(request).principal_or_none_async())
+        return _made(await asked.principal_or_none_async())
     except PropylonError as refusal:
         return _nobody(refusal)
 
