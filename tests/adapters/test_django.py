@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import secrets
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from django.test import AsyncClient, Client, override_settings
+from django.http import HttpResponse
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from tests.adapters.django_site import OUR_MIDDLEWARE
 from tests.adapters.prefork import gunicorn
 from tests.adapters.rules import AdapterRules
@@ -17,7 +20,7 @@ from tests.adapters.serving import uvicorn
 from tests.http.driving import EMAIL, PASSWORD
 
 from propylon import Principal, Propylon, SetupError
-from propylon.adapters.django import Auth, auth
+from propylon.adapters.django import Auth, PropylonMiddleware, auth
 from propylon.errors import StoreUnavailable
 from propylon.flows.account import NewAccount
 from propylon.verifier import Verifier
@@ -157,6 +160,20 @@ class TestTheUser:
 def a_row(principal: Principal) -> Any:
     """Return what an app makes of a principal."""
     return type("Row", (), {"pk": f"row of {principal.user_id}"})()
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_request_is_freed_with_its_answer() -> None:
+    """Its user is not what keeps it: nothing waits for the garbage collector, which would cost every request time."""
+    request = RequestFactory(headers=HOST).get("/public")
+    alive = weakref.ref(request)
+    gc.disable()
+    try:
+        PropylonMiddleware(lambda request: HttpResponse(str(request.user)))(request)
+        del request
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 class TestSettings:
