@@ -42,13 +42,21 @@ class Peer(NamedTuple):
 
 
 class Framework(NamedTuple):
-    """Where its apps are made, in ``bench.apps``, what serves them, and who is measured beside."""
+    """Where its apps are made, in ``bench.apps``, what serves them, and who is measured beside.
+
+    Attributes:
+        ways: to ask who is calling in it, and the factories of the apps that do.
+        any_dependency: there is an app with a dependency that does nothing: what this framework takes for any.
+    """
 
     module: str
     servers: tuple[str, ...]
     peers: tuple[Peer, ...] = ()
+    ways: tuple[tuple[str, str], ...] = (("", "guarded"),)
+    any_dependency: bool = False
 
 
+BY_DEPENDENCY_OR_NOT = ((", asked in the route", "guarded_in_the_route"), (", by a dependency", "guarded"))
 FRAMEWORKS = {
     "fastapi": Framework(
         "fastapi_app",
@@ -57,9 +65,11 @@ FRAMEWORKS = {
             Peer("fastapi-users, JWT", "fastapi_users_app", "by_jwt"),
             Peer("fastapi-users, database", "fastapi_users_app", "by_database"),
         ),
+        ways=BY_DEPENDENCY_OR_NOT,
+        any_dependency=True,
     ),
     "starlette": Framework("starlette_app", ASGI),
-    "litestar": Framework("litestar_app", ASGI),
+    "litestar": Framework("litestar_app", ASGI, ways=BY_DEPENDENCY_OR_NOT, any_dependency=True),
     "django": Framework("django_app", WSGI, (Peer("Django sessions, database", "django_sessions_app"),)),
     "drf": Framework("drf_app", WSGI, (Peer("simplejwt, user not loaded", "simplejwt_app"),)),
     "flask": Framework("flask_app", WSGI, (Peer("flask-jwt-extended", "flask_jwt_app"),)),
@@ -138,7 +148,7 @@ def main(arguments: list[str]) -> int:
     for name in asked.framework or FRAMEWORKS:
         for server in FRAMEWORKS[name].servers:
             print(f"measuring {name} on {server} ...", file=sys.stderr, flush=True)
-            rows.append(_measured(name, server, asked.rounds, asked.seconds))
+            rows += _measured(name, server, asked.rounds, asked.seconds)
     _show(rows)
     return 0 if all(share.kept for row in rows for share in (row.cookie, row.bearer)) else 1
 
@@ -152,19 +162,30 @@ def _needs_peers() -> None:
         )
 
 
-def _measured(name: str, server: str, rounds: int, seconds: int) -> Row:
+def _measured(name: str, server: str, rounds: int, seconds: int) -> list[Row]:
+    """Return a row for each way to ask; the peers are measured in the same run and stand beside the first."""
     framework = FRAMEWORKS[name]
+    apps = f"bench.apps.{framework.module}"
     with ExitStack() as stack:
-        plain = stack.enter_context(_app(server, f"bench.apps.{framework.module}:plain", "/me"))
-        ours = stack.enter_context(_app(server, f"bench.apps.{framework.module}:guarded", "/auth/readyz"))
-        contestants = [_contestant(how, ours, plain, header) for how, header in _signed_in(ours).items()]
+        plain = stack.enter_context(_app(server, f"{apps}:plain", "/me"))
+        contestants = []
+        for _, factory in framework.ways:
+            ours = stack.enter_context(_app(server, f"{apps}:{factory}", "/auth/readyz"))
+            contestants += [_contestant(how, ours, plain, header) for how, header in _signed_in(ours).items()]
+        if framework.any_dependency:
+            idle = stack.enter_context(_app(server, f"{apps}:any_dependency", "/me"))
+            contestants.append(_contestant("a dependency that does nothing", idle, plain, "X-Bench: nobody"))
         contestants += [_peer(stack, server, peer, plain) for peer in framework.peers]
         asked = [one for contestant in contestants for one in (contestant.unguarded, contestant.guarded)]
         for one in asked:
             wrk(f"{one.site.url}/me", one.header, seconds=1)  # connections, caches, and what is made late
         interleaved(rounds, *[partial(one.ask, seconds) for one in asked])
-    cookie, bearer, *peers = map(_share, contestants)
-    return Row(f"{name}, {server}", cookie, bearer, peers)
+    shares = list(map(_share, contestants))
+    peers = shares[2 * len(framework.ways) :]
+    return [
+        Row(f"{name}{way}, {server}", shares[2 * number], shares[2 * number + 1], [] if number else peers)
+        for number, (way, _) in enumerate(framework.ways)
+    ]
 
 
 def _contestant(name: str, guarded: Site, plain: Site, header: str) -> Contestant:

@@ -89,6 +89,13 @@ async def twice(who: SignedIn, same: Visitor, request: Request) -> dict[str, boo
     return {"same": who is same is await request.scope["propylon"].principal()}
 
 
+@ROUTES.get("/asked")
+async def asked(request: Request) -> list[str | None]:
+    """Ask by itself."""
+    somebody = await visitor(request)
+    return [somebody.user_id if somebody else None, (await user(request)).user_id]
+
+
 @ROUTES.post("/orders")
 async def orders(who: Annotated[Principal, require(scopes=["orders.write", "orders.read"])]) -> str:
     """Let tokens of two scopes in."""
@@ -198,6 +205,14 @@ class TestInProcess(AsgiRules):
         """It is verified once, for route, parameters and scope."""
         _, token, _ = await credentials(propylon, connect)
         assert (await connect(app).get("/twice", headers=token)).json() == {"same": True}
+
+    async def test_a_route_asks_by_itself(self, propylon: Propylon, app: FastAPI, connect: Connect) -> None:
+        """It is told, and refuses, as a dependency would."""
+        for headers in (await credentials(propylon, connect))[:2]:
+            answer = (await connect(app).get("/asked", headers=headers)).json()
+            assert answer[0] == answer[1] is not None
+        refused(await connect(app).get("/asked"), 401, "credential_missing")
+        refused(await connect(app).get("/asked", headers={"authorization": "Bearer x"}), 401, "credential_malformed")
 
 
 # The OpenAPI document.

@@ -18,7 +18,8 @@ from tests.http.driving import Connect, MakePropylon, refused, set_cookies
 from tests.verifier.issuer import Issuer
 
 from propylon import Principal, Propylon, SetupError
-from propylon.adapters.litestar import Auth, SignedIn, Visitor, require
+from propylon.adapters.litestar import Auth, SignedIn, Visitor, require, user
+from propylon.adapters.litestar import visitor as visiting
 
 Asked = Request[Principal, str, State]
 
@@ -51,6 +52,13 @@ def blocking(who: SignedIn) -> dict[str, str]:
 async def maybe(visitor: Visitor) -> dict[str, str | None]:
     """Answer who is calling, if anybody."""
     return {"user": visitor.user_id if visitor else None}
+
+
+@get("/asked")
+async def asked(request: Asked) -> list[str | None]:
+    """Ask by itself."""
+    somebody = await visiting(request)
+    return [somebody.user_id if somebody else None, (await user(request)).user_id, request.auth]
 
 
 @get("/cart")
@@ -124,8 +132,8 @@ class Reports(Controller):
 
 
 ROUTES: list[Any] = [
-    anyone, me, blocking, maybe, cart, admin, connection, orders, authors, leave, leave_for_home, live, live_admin,
-    Reports,
+    anyone, me, blocking, maybe, asked, cart, admin, connection, orders, authors, leave, leave_for_home, live,
+    live_admin, Reports,
 ]  # fmt: skip
 
 
@@ -145,6 +153,14 @@ class TestInProcess(AsgiRules):
         for headers, kind in ((cookie, "cookie"), (token, "access_token")):
             answer = await connect(app).get("/connection", headers=headers)
             assert answer.json() == {"user": who, "auth": kind, "same": True}
+
+    async def test_a_route_asks_by_itself(self, propylon: Propylon, app: Any, connect: Connect) -> None:
+        """It is told, and refuses, as a dependency would."""
+        cookie, token, who = await credentials(propylon, connect)
+        for headers, kind in ((cookie, "cookie"), (token, "access_token")):
+            assert (await connect(app).get("/asked", headers=headers)).json() == [who, who, kind]
+        refused(await connect(app).get("/asked"), 401, "credential_missing")
+        refused(await connect(app).get("/asked", headers={"authorization": "Bearer x"}), 401, "credential_malformed")
 
     async def test_a_controller_is_guarded_as_a_whole(self, propylon: Propylon, app: Any, connect: Connect) -> None:
         """Whatever is added to it later, too."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from typing import Any
@@ -91,6 +93,32 @@ async def enter(client: httpx.AsyncClient, mode: str = "cookie") -> dict[str, An
     """Make the account and sign in."""
     await sign_up(client)
     return await sign_in(client, mode)
+
+
+async def kept_after_its_answer(app: Any, headers: dict[str, str]) -> bool:
+    """Return whether a request outlives its answer until the garbage collector comes."""
+
+    class Mark:
+        pass
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    mark = Mark()
+    alive = weakref.ref(mark)
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": lines, "client": None, "mark": mark}
+    del mark
+    gc.disable()
+    try:
+        await app(scope, receive, send)
+        del scope
+        return alive() is not None
+    finally:
+        gc.enable()
 
 
 def bearer(token: str) -> dict[str, str]:

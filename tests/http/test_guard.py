@@ -19,6 +19,7 @@ from tests.http.driving import (
     MakePropylon,
     bearer,
     enter,
+    kept_after_its_answer,
     sign_in,
     sign_up,
 )
@@ -349,6 +350,18 @@ async def test_bare_asgi_is_guarded_by_protect(in_memory: Propylon, connect: Con
     assert (await client.get("/")).text == "nobody"
     token = (await enter(home, "bearer"))["access_token"]
     assert len((await client.get("/", headers=bearer(token))).text) == 36
+
+
+async def test_a_request_is_freed_with_its_answer(in_memory: Propylon, connect: Connect) -> None:
+    """The question lies in the request and does not hold it: the garbage collector would cost every request time."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await scope["propylon"].principal()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    token = (await enter(connect(in_memory), "bearer"))["access_token"]
+    assert not await kept_after_its_answer(in_memory.protect(app), bearer(token))
 
 
 async def test_a_guard_opens_itself_where_nobody_did(tmp_path: Any, connect: Connect) -> None:

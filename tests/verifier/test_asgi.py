@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from tests.http.driving import bearer, connected
+from tests.http.driving import bearer, connected, kept_after_its_answer
 from tests.verifier.issuer import Issuer
 
 from propylon import CredentialRefused, Demand, Forbidden, PropylonError
@@ -148,6 +148,12 @@ async def test_an_answer_that_has_begun_is_not_answered_again(client: httpx.Asyn
     """The error goes on to the server, which ends the connection."""
     with pytest.raises(Forbidden):
         await client.get("/late", headers=bearer(issuer.token()))
+
+
+async def test_a_request_is_freed_with_its_answer(issuer: Issuer) -> None:
+    """The question lies in the request and does not hold it: the garbage collector would cost every request time."""
+    with issuer.verifier() as verifier:
+        assert not await kept_after_its_answer(verifier.protect(app), bearer(issuer.token()))
 
 
 async def test_a_websocket_is_closed_with_the_reason(issuer: Issuer) -> None:

@@ -101,7 +101,7 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         protect: Any = self._source.protect  # the types of Litestar's own scopes are not those of ASGI
         app_config.middleware.insert(0, protect)
         app_config.exception_handlers = {PropylonError: self._refuse, **app_config.exception_handlers}
-        for name, provide in ((WHO, _who), (VISITOR, _visitor)):
+        for name, provide in ((WHO, user), (VISITOR, visitor)):
             app_config.dependencies.setdefault(name, Provide(provide))
         if self._mount:
             app_config.route_handlers.append(self._mounted())
@@ -225,7 +225,14 @@ def require_fresh(seconds: int) -> DemandGuard:
     return require(fresh_s=seconds)
 
 
-async def _who(request: Connection) -> Principal:
+async def user(request: Connection) -> Principal:
+    """Return who is calling, or refuse; in a route this is quicker than the dependency ``who: SignedIn``.
+
+    Raises:
+        CredentialRefused: nobody is signed in, or the credential is refused.
+        Forbidden: a cookie came with an unsafe request of another site.
+        Unavailable: nobody can say at the moment.
+    """
     scope = _scope(request)
     try:
         principal: Principal = await scope["propylon"].principal()
@@ -236,7 +243,8 @@ async def _who(request: Connection) -> Principal:
     return principal
 
 
-async def _visitor(request: Connection) -> Principal | None:
+async def visitor(request: Connection) -> Principal | None:
+    """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
     scope = _scope(request)
     try:
         principal: Principal | None = await scope["propylon"].principal_or_none()
@@ -268,10 +276,10 @@ def _asks(handler: HTTPRouteHandler) -> tuple[Demand, bool] | None:
     demands = [guard.demand for guard in handler.resolve_guards() if isinstance(guard, DemandGuard)]
     provided = {name: provide.dependency for name, provide in handler.resolve_dependencies().items()}
     taken = {provided[name] for name in handler.parsed_fn_signature.parameters if name in provided}
-    if not demands and not taken & {_who, _visitor}:
+    if not demands and not taken & {user, visitor}:
         return None
     scopes = frozenset[str]().union(*(demand.scopes for demand in demands))
-    return Demand.of(scopes=scopes), not demands and _who not in taken
+    return Demand.of(scopes=scopes), not demands and user not in taken
 
 
 def _cookie(line: str) -> Cookie:

@@ -14,7 +14,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
@@ -101,16 +101,16 @@ class Auth:
         return refuse
 
 
-async def user(connection: HTTPConnection) -> Principal:
-    """Return who is calling, of a request or a websocket.
+def user(connection: HTTPConnection) -> Awaitable[Principal]:
+    """Return who is calling, of a request or a websocket; to be awaited.
 
     Raises:
         CredentialRefused: nobody is signed in, or the credential is refused.
         Forbidden: a cookie came with an unsafe request of another site.
         Unavailable: nobody can say at the moment.
     """
-    principal: Principal = await connection.scope["propylon"].principal()
-    return principal
+    asked: Awaitable[Principal] = connection.scope["propylon"].principal()
+    return asked
 
 
 async def visitor(connection: HTTPConnection) -> Principal | None:

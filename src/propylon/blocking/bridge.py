@@ -196,7 +196,10 @@ class Asking(Asked):
     @property
     def told(self) -> list[tuple[str, str]]:
         """The headers to add to the answer, once it is known who is calling."""
-        return [] if self._principal is None else self._blocking.side().mode_headers(self._principal, self.scope)
+        who = self._principal
+        if who is None or who.moves_to is None:
+            return []  # nearly always
+        return self._blocking.side().mode_headers(who.moves_to, self.scope)
 
     def principal(self) -> Principal:
         """Return the principal.

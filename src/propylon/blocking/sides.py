@@ -43,8 +43,8 @@ class Side(Protocol):
     def require(self, principal: Principal, demand: Demand) -> None:
         """Refuse a principal who does not meet a demand now."""
 
-    def mode_headers(self, principal: Principal, scope: Scope) -> list[tuple[str, str]]:
-        """Return what tells the client that its session is asked to move to another mode; nearly always nothing."""
+    def mode_headers(self, mode: str, scope: Scope) -> list[tuple[str, str]]:
+        """Return what tells the client that its session is asked to move to this mode."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` where the source lives, and wait for its answer."""
@@ -100,10 +100,8 @@ class Inside:
     def require(self, principal: Principal, demand: Demand) -> None:
         self._guarding.gate.require(principal, demand)
 
-    def mode_headers(self, principal: Principal, scope: Scope) -> list[tuple[str, str]]:
-        if principal.moves_to is None:
-            return []
-        told = self._guarding.transport.mode_headers(scope, principal.moves_to)
+    def mode_headers(self, mode: str, scope: Scope) -> list[tuple[str, str]]:
+        told = self._guarding.transport.mode_headers(scope, mode)
         return [(name.decode(), value.decode()) for name, value in told]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -178,7 +176,7 @@ class Elsewhere:
     def require(self, principal: Principal, demand: Demand) -> None:
         self._verifier.require(principal, demand)
 
-    def mode_headers(self, principal: Principal, scope: Scope) -> list[tuple[str, str]]:  # noqa: ARG002 - likewise
+    def mode_headers(self, mode: str, scope: Scope) -> list[tuple[str, str]]:  # noqa: ARG002 - likewise
         return []  # no verifier knows of modes; the client hears of it when it renews
 
     def run(self, work: Coroutine[Any, Any, T]) -> NoReturn:

@@ -20,7 +20,8 @@ class Asking:
     __slots__ = ("_gate", "_principal", "_scope", "_transport")
 
     def __init__(self, gate: Gate, transport: Transport, scope: Any) -> None:
-        self._gate, self._transport, self._scope = gate, transport, scope
+        # A copy: the scope is to hold this question, and what holds itself waits for the garbage collector.
+        self._gate, self._transport, self._scope = gate, transport, scope.copy()
         self._principal: Principal | None = None
 
     async def principal(self) -> Principal:

@@ -47,7 +47,8 @@ class Asking:
     __slots__ = ("_principal", "_scope", "_verifier")
 
     def __init__(self, verifier: Verifies, scope: Scope) -> None:
-        self._verifier, self._scope = verifier, scope
+        # A copy: the scope is to hold this question, and what holds itself waits for the garbage collector.
+        self._verifier, self._scope = verifier, dict(scope)
         self._principal: Principal | None = None
 
     async def principal(self) -> Principal:
