@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +101,57 @@ def test_nothing_is_left_running(stage: Stage) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
         breaks()
     assert len(ran) > 1
+    _all_end(ran)
+
+
+EVERYTHING = """
+import sys
+from propylon.agora.stage import Shot, Stage
+from propylon.agora.stage.generator import Request
+
+stage = Stage()
+with stage.propylon(workers=2) as site, stage.nginx([site.port]), stage.postgres(), stage.redis(), stage.chromium():
+    print(stage.folder, flush=True)
+    stage.fire(Shot(site.url, (Request("/lazy"),), for_s=600, pause_s=0.1))
+"""
+
+
+def test_nothing_outlives_an_agora_that_is_killed() -> None:
+    """Not the servers, not their workers, not the browser's processes, and not the load that is being sent."""
+    with subprocess.Popen([sys.executable, "-c", EVERYTHING], stdout=subprocess.PIPE, text=True) as agora:
+        assert agora.stdout is not None
+        folder = agora.stdout.readline().strip()
+        deadline = time.monotonic() + 60
+        while b"stage.generator" not in (commands := b" ".join(map(_command, started := _descendants(agora.pid)))):
+            assert time.monotonic() < deadline, "nothing is sent"
+            time.sleep(0.05)
+        agora.kill()
+    try:
+        assert all(name in commands for name in (b"granian", b"nginx", b"postgres", b"redis", b"chromium"))
+        _all_end(started)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have started."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [
+        one for path in found for child in path.read_text().split() for one in (int(child), *_descendants(int(child)))
+    ]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _all_end(pids: Sequence[int]) -> None:
     deadline = time.monotonic() + 30
-    while any(map(_runs, ran)):
-        assert time.monotonic() < deadline, "something was left running"
+    while left := [pid for pid in pids if _runs(pid)]:
+        assert time.monotonic() < deadline, f"left running: {[_command(pid) for pid in left]}"
         time.sleep(0.05)
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from propylon.agora.figures import percentile
+from propylon.agora.stage.processes import guarded
 
 ANSWER_WITHIN_S = 10.0
 
@@ -101,9 +102,10 @@ def fire(shot: Shot) -> Answered:
     """Send from a process of its own, so that the sender's work is not the server's."""
     command = [sys.executable, "-m", "propylon.agora.stage.generator"]
     within_s = shot.for_s + shot.warm_up_s + 60
-    done = subprocess.run(  # noqa: S603 - our own words
-        command, input=msgspec.json.encode(shot), capture_output=True, timeout=within_s, check=False
-    )
+    with guarded() as group:
+        done = subprocess.run(  # noqa: S603 - our own words
+            command, input=msgspec.json.encode(shot), capture_output=True, timeout=within_s, check=False, **group
+        )
     if done.returncode != 0:
         raise RuntimeError(f"the load generator failed: {done.stderr.decode(errors='replace')[-500:]}")
     return msgspec.json.decode(done.stdout, type=Answered)

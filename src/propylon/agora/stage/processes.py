@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +18,8 @@ from propylon.agora.said import Said
 START_WITHIN_S, STOP_WITHIN_S = 20.0, 10.0
 # Debian keeps programs where the paths of people do not lead, PostgreSQL's in a directory for each version.
 _ELSEWHERE = ("/usr/sbin", "/usr/local/sbin")
-_PR_SET_PDEATHSIG = 1
+# Told the process group, it waits until the pipe is closed, which the kernel sees to when the agora is killed.
+_GUARD = ("/bin/sh", "-c", 'if read -r group; then read -r _; kill -s KILL -- "-$group"; fi')
 
 
 class Absent(Exception):
@@ -50,22 +49,37 @@ def program(name: str, package: str) -> str:
 @contextmanager
 def running(command: Sequence[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program with its children in a group of its own, and end all of them."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own words
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=_end_with_parent, **options,  # noqa: PLW1509 - what the child runs first takes no lock
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        stop(process)
+    with log.open("ab") as output, guarded() as group:
+        options |= {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL, **group}
+        process = subprocess.Popen(command, **options)  # noqa: S603 - our own words
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+@contextmanager
+def guarded() -> Iterator[dict[str, Any]]:
+    """Return options for a program whose group is killed with the block, also when the agora itself is killed in it.
+
+    A signal that the kernel sends at the parent's death reaches the program alone and none of its workers. So a guard
+    beside it holds one end of a pipe. The program names itself there before it begins: no moment is left between.
+    """
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(  # noqa: S603 - our own words
+        _GUARD, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True
+    ) as guard:
+        pipe = guard.stdin.fileno()  # type: ignore[union-attr]
+        # What the child runs before anything else takes no lock, which another thread could have held at the fork.
+        yield {"start_new_session": True, "preexec_fn": lambda: os.write(pipe, b"%d\n" % os.getpid())}
 
 
 def done(command: Sequence[str], folder: Path, **options: Any) -> bytes:
     """Run a program to its end and return what it printed; raises ``Broke`` with the last of what it complained."""
-    finished: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own words
-        command, check=False, capture_output=True, cwd=folder, timeout=60, **options
-    )
+    with guarded() as group:
+        finished: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own words
+            command, check=False, capture_output=True, cwd=folder, timeout=60, **options, **group
+        )
     if finished.returncode != 0:
         raise Broke(f"{Path(command[0]).name}: {finished.stderr.decode(errors='replace')[-500:].strip()}")
     return finished.stdout
@@ -79,8 +93,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_WITHIN_S)
             break
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # whoever it had started and not waited for
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -132,9 +144,3 @@ def _own_processor_s(pid: int) -> float:
     # proc_pid_stat(5): utime and stime are fields 14 and 15; the name before them may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this program when the agora ends, however that comes about (prctl(2))."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
