@@ -17,7 +17,8 @@ from propylon.agora import recommendation, report
 from propylon.agora.comparison import changes
 from propylon.agora.experiment import judged
 from propylon.agora.experiments import ALL, expiry, load
-from propylon.agora.plots import Bar, Bars, Cell, Line, Lines, Matrix, spelled, svg
+from propylon.agora.figures import spelled
+from propylon.agora.plots import Bar, Bars, Cell, Line, Lines, Matrix, svg
 from propylon.agora.results import Results, Verdict
 from propylon.agora.said import Said
 

@@ -24,7 +24,14 @@ VARIATIONS: list[dict[str, str]] = [
     {"SESSION_LIMIT": "5, desktop=2, mobile=1, app=3, role:admin=1", "SESSION_LIMIT_POLICY": "refuse_newest"},
     {"SIGN_UP": "closed", "CSRF_STRICT": "true", "ORIGINS": "https://shop.example.com"},
     {"ROLES": "admin=users.read users.write, guest="},
+    {"STORE": "memory://"},
+    {"STORE": "postgresql://h/p", "ALGORITHM": "HS256"},
+    {"SESSION_STORE": "redis://h"},
+    {"STORE": "postgresql://h/p", "SESSION_STORE": "redis://h"},
+    {"SESSION_STORE": "redis://h", "UNSAFE_FEED_SILENCE": "a trial"},
 ]
+ELSEWHERE = {"ending_elsewhere", "ending_signature", "away_elsewhere"}
+AWAY = {"away_sign_in", "away_after", "away_back", "away_commands", "ending_heard", "ending_unheard"}
 
 
 def settings(changes: dict[str, str]) -> Config:
@@ -91,12 +98,67 @@ def test_each_mode_is_explained_for_itself(mode: Mode, said: set[str], not_said:
     assert told.isdisjoint(not_said)
 
 
+@pytest.mark.parametrize(
+    ("changes", "mode", "said", "not_said"),
+    [
+        (VARIATIONS[0], "cookie", {"kept_sqlite", "file_unwritable", "file_gone", "ending"}, AWAY | {"away_refresh"}),
+        (VARIATIONS[0], "bearer", {"file_unwritable", "away_refresh", "ending"}, AWAY),
+        (VARIATIONS[7], "cookie", {"kept_memory", "ending"}, AWAY | {"file_gone", "file_unwritable", "away_ready"}),
+        (VARIATIONS[8], "cookie", AWAY | {"kept_postgres", "away_cookie"}, ELSEWHERE | {"away_token", "redis_lost"}),
+        (VARIATIONS[9], "bearer", AWAY | {"away_token", "redis_lost", "accounts_unwritable"}, {"away_cookie"}),
+        (VARIATIONS[9], "hybrid", AWAY | ELSEWHERE | {"away_token", "away_cookie"}, {"accounts_away", "file_gone"}),
+        (VARIATIONS[10], "cookie", AWAY | {"accounts_away", "accounts_away_cookie"}, {"accounts_away_token"}),
+        (VARIATIONS[10], "bearer", AWAY | {"accounts_away", "accounts_away_token"}, {"accounts_away_cookie"}),
+        (
+            VARIATIONS[11],
+            "hybrid",
+            {"away_unsafe", "away_elsewhere_unsafe", "ending_unsafe"},
+            {"away_after", "away_elsewhere", "ending_unheard"},
+        ),
+    ],
+    ids=lambda value: str(value if isinstance(value, dict | str) else sorted(value)),
+)
+def test_each_store_fails_in_its_own_way(
+    changes: dict[str, str], mode: Mode, said: set[str], not_said: set[str]
+) -> None:
+    """Nobody reads about a server that they do not run, nor a promise that they have given up."""
+    told = set(keys(settings(changes), mode))
+    assert said <= told
+    assert told.isdisjoint(not_said)
+
+
+def test_no_sentence_is_left_that_nobody_is_told() -> None:
+    """Costs and moments are told of in a file of their own."""
+    told = {key for changes in VARIATIONS for mode in MODES for key in keys(settings(changes), mode)}
+    kept = {key.removeprefix("cli.explain.") for key in catalogue("en") if key.startswith("cli.explain.")}
+    spoken_elsewhere = {key for key in kept if key.startswith(("title.", "cost_", "measured_"))}
+    assert kept - spoken_elsewhere - told == {"sign_up_verified"}  # no settings choose it before mail exists
+
+
+def test_how_long_it_takes_is_in_the_facts() -> None:
+    """In seconds; nothing where there is nobody to be late, or no key that another service could have."""
+    told = facts(settings({"SESSION_STORE": "redis://h", "FEED_MAX_SILENCE_S": "9"}), "cookie")
+    assert told["stores"] == {"accounts": "sqlite", "sessions": "redis"}
+    assert told["until_out"] == {
+        "server_that_answered_s": 0,
+        "every_server_s": 9,
+        "service_with_feed_s": 15,
+        "service_without_feed_s": 300,
+    }
+    assert told["session_store_away"] == {"cookie_s": 9, "token_s": 9}
+    alone = facts(settings({"ALGORITHM": "HS256"}), "cookie")
+    assert alone["session_store_away"] is None
+    assert alone["until_out"]["every_server_s"] == 0
+    assert alone["until_out"]["service_with_feed_s"] is None
+
+
 def test_json_gives_the_facts_and_the_sentences(program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Durations in seconds for programs; the same sentences as for people."""
     monkeypatch.setenv("PROPYLON_SESSION_LIMIT", "5, mobile=1, role:admin=2")
     ran = program("explain", "--json")
     told = json.loads(ran.out)
-    sentences = told.pop("sentences")
+    sentences, measured = told.pop("sentences"), told.pop("measured")
+    assert measured["figures"] == []
     assert told["access_ttl_s"] == 300
     assert told["session_limit"] == {
         "per_user": 5,

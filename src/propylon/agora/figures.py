@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,11 +17,11 @@ class Figure(msgspec.Struct, frozen=True):
 
     Attributes:
         unit: such as ``req/s``, ``us``, ``bytes``; empty for a count or a ratio.
-        values: of the rounds, in order.
+        values: of the rounds, in order; never none.
     """
 
     unit: str
-    values: tuple[float, ...]
+    values: Annotated[tuple[float, ...], msgspec.Meta(min_length=1)]
 
     @property
     def median(self) -> float:
@@ -94,3 +94,12 @@ def percentile(values: Sequence[float], share: float) -> float:
         return 0.0
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def spelled(value: float) -> str:
+    """Return a figure as people read it: three digits that count, thousands with commas."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"

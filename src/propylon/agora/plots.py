@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from propylon.agora.figures import Figure
+from propylon.agora.figures import Figure, spelled
 from propylon.agora.said import Said
 
 if TYPE_CHECKING:
@@ -169,15 +169,6 @@ def _draw_lines(axes: Axes, plot: Lines) -> list[Said]:
         said.append(label)
     axes.legend(frameon=False, fontsize=8.5)
     return said
-
-
-def spelled(value: float) -> str:
-    """Return a figure as people read it: three digits that count, thousands with commas."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def _repeated(colours: Sequence[str]) -> Iterable[str]:

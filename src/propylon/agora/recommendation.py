@@ -5,14 +5,13 @@ Rules are data, so that the page can weigh them again as its reader answers, by 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from propylon.agora.plots import spelled
-from propylon.agora.results import NotMeasured, Results
+from propylon.agora.evidence import filled
+from propylon.agora.results import Results
 from propylon.agora.said import Said
 
 Answers = Mapping[str, str]
@@ -174,8 +173,6 @@ RULES: tuple[Rule, ...] = (
     )),
 )  # fmt: skip
 
-_PLACE = re.compile(r"\{(\w+)\.(\w+)\.(\w+)\}")
-
 
 def advise(answers: Answers, results: Results | None) -> Advice:
     """Weigh the rules by somebody's answers; questions without one count as their first option."""
@@ -211,21 +208,8 @@ def for_page(results: Results) -> dict[str, Any]:
 
 def _told(rule: Rule, results: Results | None) -> Said:
     """Return the reason, with its figures where they were measured."""
-    evidence = _filled(rule.evidence, results) if rule.evidence is not None and results is not None else None
+    evidence = filled(rule.evidence, results) if rule.evidence is not None and results is not None else None
     return Said(f"{rule.why.en} {evidence.en}", f"{rule.why.ko} {evidence.ko}") if evidence is not None else rule.why
-
-
-def _filled(evidence: Said, results: Results) -> Said | None:
-    def figure(found: re.Match[str]) -> str:
-        experiment, variant, quantity = found.groups()
-        if experiment not in results.experiments:
-            raise NotMeasured(variant, quantity)
-        return spelled(results.experiments[experiment].median(variant, quantity))
-
-    try:
-        return Said(_PLACE.sub(figure, evidence.en), _PLACE.sub(figure, evidence.ko))
-    except NotMeasured:
-        return None
 
 
 def unknown_answers(answers: Answers) -> Sequence[str]:

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 from propylon.agora import plots, recommendation
 from propylon.agora.comparison import Change, changes
 from propylon.agora.experiment import Experiment
-from propylon.agora.plots import Matrix, Plot, spelled
+from propylon.agora.figures import spelled
+from propylon.agora.plots import Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Results, Verdict
 from propylon.agora.said import Said
 

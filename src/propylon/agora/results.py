@@ -5,6 +5,7 @@ Its fields are told in ``docs/agora/README.md``.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,6 +101,12 @@ class Machine(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
+class _OfSomeSchema(msgspec.Struct):
+    """What results of every schema have."""
+
+    schema: str
+
+
 class Results(msgspec.Struct):
     """A run of the agora.
 
@@ -117,15 +124,24 @@ class Results(msgspec.Struct):
     finished_at: str | None = None
     experiments: dict[str, Findings] = {}
 
+    def figure(self, experiment: str, variant: str, quantity: str) -> Figure:
+        """Return what an experiment measured; raises ``NotMeasured``."""
+        if experiment not in self.experiments:
+            raise NotMeasured(variant, quantity)
+        return self.experiments[experiment].figure(variant, quantity)
+
 
 def load(path: Path) -> Results:
     """Read results; raises ``SetupError`` for a file that is none, or of another schema."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Results)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        schema = msgspec.json.decode(content, type=_OfSomeSchema).schema
+        if schema != SCHEMA:
+            raise SetupError("agora_schema", path=str(path), found=schema, expected=SCHEMA)
+        found = msgspec.json.decode(content, type=Results)
+        datetime.fromisoformat(found.started_at)
+    except (OSError, msgspec.DecodeError, ValueError) as error:
         raise SetupError("agora_results", path=str(path), reason=str(error)) from None
-    if found.schema != SCHEMA:
-        raise SetupError("agora_schema", path=str(path), found=found.schema, expected=SCHEMA)
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,12 +10,10 @@ from pathlib import Path
 
 from propylon.agora.experiment import Experiment, Study, judged, status_of
 from propylon.agora.figures import busy_loop, noise_of
-from propylon.agora.results import SCHEMA, Effort, Findings, Machine, Results, save
+from propylon.agora.machine import this_machine
+from propylon.agora.results import SCHEMA, Effort, Findings, Results, save
 from propylon.agora.said import Said
 from propylon.agora.stage import Stage
-
-# What the figures depend on beside Propylon itself.
-_PACKAGES = ("cryptography", "granian", "starlette", "msgspec", "argon2-cffi", "redis", "asyncpg", "uvloop")
 
 Told = Callable[[Experiment, float], None]
 """Hears of progress: the experiment, and which share of it is done."""
@@ -56,19 +52,6 @@ def left_s(experiments: Sequence[Experiment], effort: Effort) -> int:
     return sum(experiment.takes_s[effort] for experiment in experiments)
 
 
-def this_machine() -> Machine:
-    """Return what can be said of this machine without naming it."""
-    versions = {name: metadata.version(name) for name in _PACKAGES if _is_installed(name)}
-    return Machine(
-        processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{platform.system()} {platform.release()}",
-        python=platform.python_version(),
-        versions=versions,
-    )
-
-
 def _run_one(experiment: Experiment, results: Results, told: Told) -> Findings:
     findings, stage = Findings(experiment.name), Stage()
     study = Study(results.effort, stage, experiment.quantities, findings, lambda share: told(experiment, share))
@@ -87,22 +70,6 @@ def _run_one(experiment: Experiment, results: Results, told: Told) -> Findings:
     findings.verdicts = judged(experiment, findings, results.noise)
     told(experiment, 1.0)
     return findings
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _now() -> str:

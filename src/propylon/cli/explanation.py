@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
+from propylon.cli import outages
+from propylon.cli.sentences import Section, Sentence
 from propylon.config import Config
 from propylon.core.password import PasswordPolicy
 from propylon.core.session import Mode
-
-
-class Sentence(msgspec.Struct, frozen=True):
-    """A sentence ``cli.explain.<key>`` and what it is filled with."""
-
-    key: str
-    facts: dict[str, object] = {}
-
-
-class Section(msgspec.Struct, frozen=True):
-    """Sentences under the heading ``cli.explain.title.<name>``."""
-
-    name: str
-    sentences: tuple[Sentence, ...]
 
 
 def explain(config: Config, mode: Mode) -> list[Section]:
@@ -33,7 +19,8 @@ def explain(config: Config, mode: Mode) -> list[Section]:
         Section("staying", tuple(_staying(config, mode))),
         Section("tokens", tuple(_tokens(config, mode))),
         Section("stolen", tuple(_stolen(config, mode))),
-        Section("ending", (Sentence("ending"), Sentence("ending_password"))),
+        Section("ending", tuple(outages.until_out(config))),
+        Section("away", tuple(outages.when_away(config, mode))),
         Section("devices", tuple(_devices(config))),
         Section("accounts", tuple(_accounts(config))),
         Section("sites", tuple(_sites(config))),
@@ -52,6 +39,9 @@ def facts(config: Config, mode: Mode) -> dict[str, Any]:
         "idle_ttl_s": config.idle_ttl_s,
         "absolute_ttl_s": config.absolute_ttl_s,
         "refresh_grace_s": config.refresh_grace_s,
+        "activity_interval_s": config.policy.activity_interval_s,
+        **outages.facts(config),
+        "stolen": {"cookie_s": config.absolute_ttl_s, "token_s": config.access_ttl_s},
         "session_limit": {
             "per_user": limits.per_user,
             "per_kind": limits.per_kind,
@@ -94,10 +84,10 @@ def _tokens(config: Config, mode: Mode) -> Iterator[Sentence]:
 
 def _stolen(config: Config, mode: Mode) -> Iterator[Sentence]:
     if mode == "cookie":
-        yield Sentence("stolen_cookie")
+        yield Sentence("stolen_cookie", {"absolute_s": config.absolute_ttl_s})
     yield Sentence("stolen_access", {"access_s": config.access_ttl_s})
     if mode != "cookie":
-        yield Sentence("stolen_refresh")
+        yield Sentence("stolen_refresh", {"absolute_s": config.absolute_ttl_s})
     yield Sentence("stolen_store")
 
 

@@ -36,7 +36,7 @@ def printable(value: object) -> str:
 
 
 def told(key: str, facts: Mapping[str, object]) -> str:
-    """Return the sentence ``cli.<key>``; facts that name a unit (``_s``, ``_at``, ``_bytes``) are put into words."""
+    """Return the sentence ``cli.<key>``; facts that name a unit (``_s``, ``_at``, ``_on``, ``_bytes``) become words."""
     return text(key, **dict(_worded(name, value) for name, value in facts.items()))
 
 
@@ -54,6 +54,7 @@ def _size(n_bytes: int) -> str:
 _IN_WORDS: Mapping[str, Callable[[int], str]] = {
     "s": lambda duration_s: language.span(LANGUAGE, duration_s),
     "at": lambda at: language.moment(LANGUAGE, at),
+    "on": lambda at: language.date(LANGUAGE, at),
     "bytes": _size,
 }
 

@@ -12,6 +12,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+# A verifier elsewhere refuses everything when it has heard nothing for so long, unless it is told otherwise.
+MAX_SILENCE_S = 5
+
+# The server's heartbeats to it say "heard until now". They stop when the server has itself heard nothing for so long.
+FRESH_FOR_S = 1
+
 # A dict of fewer entries is not worth making anew.
 SHRINK_ABOVE = 10_000
 

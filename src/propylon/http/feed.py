@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from propylon.core.access import AccessTokens
-from propylon.core.revocation import FeedEntry
+from propylon.core.revocation import FRESH_FOR_S, FeedEntry
 from propylon.core.verifiers import StoredVerifier
 from propylon.errors import PropylonError, Unavailable
 from propylon.flows.gate import Gate
@@ -32,8 +32,6 @@ logger = logging.getLogger("propylon")
 LISTEN_EVERY_S = 0.005
 # Half of what readers are promised, so that a late timer breaks no promise.
 HEARTBEAT_S = 0.5
-# Heartbeats say "heard until now". They stop when this process has itself heard nothing for so long.
-FRESH_FOR_S = 1.0
 # About 2 MB. A reader that comes back within so many entries goes on where it was.
 KEPT_FRAMES = 10_000
 FRAMES_A_CHUNK = 500  # about 64 KiB

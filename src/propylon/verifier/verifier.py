@@ -19,6 +19,7 @@ from propylon.core.jose.access_token import MAX_TOKEN_BYTES
 from propylon.core.jose.refusals import TokenRefused
 from propylon.core.origin import is_loopback_host, service_url
 from propylon.core.principal import Principal
+from propylon.core.revocation import MAX_SILENCE_S
 from propylon.errors import CredentialRefused, PropylonError, SetupError, Unavailable, Unusable
 from propylon.ports import Clock
 from propylon.problems import Answer, answer, reply
@@ -76,7 +77,7 @@ class Verifier:
         audience: str,
         secret: str,
         roles: Mapping[str, Sequence[str]] | None = None,
-        feed_max_silence_s: int = 5,
+        feed_max_silence_s: int = MAX_SILENCE_S,
         unsafe_feed_silence: str = "",
         tls: ssl.SSLContext | None = None,
         clock: Clock | None = None,
