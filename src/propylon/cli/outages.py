@@ -1,6 +1,6 @@
 """What ``propylon explain`` says of stores: when one is away, and how long until an ending is heard everywhere.
 
-Held by tests with the servers of every store stopped (``tests/cli/test_explain_outage.py``).
+Held by tests that take the stores away (``tests/nodes/test_explained_outages.py``).
 """
 
 from __future__ import annotations
