@@ -26,19 +26,20 @@ from propylon.agora.experiments import (
 CPU = "processor_us"
 
 
-def loads(cookie: Any, token: Any, token_and_user: Any, lazy: Any) -> Planted:
-    """Return what the experiment ``load`` may find."""
-    values = {"cookie": cookie, "token": token, "token_and_user": token_and_user, "lazy": lazy}
-    return {name: {CPU: value} for name, value in values.items()}
+def loads(cookie: Any, token: Any, token_and_user: Any, lazy: Any, asked: Any = 90, stormed: Any = 4) -> Planted:
+    """Return what the experiment ``load`` may find; calm, everybody waits for 2 ms."""
+    values = {"cookie": cookie, "token": token, "token_and_user": token_and_user, "lazy": lazy, "cookie_asked": asked}
+    storm = {"calm_ms": 2, "p99_ms": stormed, "sign_ins": 30}
+    return {"storm": storm, **{name: {CPU: value} for name, value in values.items()}}
 
 
 @pytest.mark.parametrize(
     ("planted", "expected"),
     [
-        (loads(60, 50, 80, 30), ["holds", "holds", "holds"]),
-        (loads(40, 50, 40, 60), ["does_not_hold", "does_not_hold", "does_not_hold"]),
-        (loads((49, 52, 50), 50, (51, 49, 50), (50, 51, 49)), ["no_difference"] * 3),
-        (loads(50.5, 50, 50.5, 50.4), ["no_difference"] * 3),
+        (loads(60, 50, 80, 30), ["holds", "holds", "holds", "holds", "partly"]),
+        (loads(40, 50, 40, 60), ["does_not_hold", "does_not_hold", "does_not_hold", "holds", "partly"]),
+        (loads((49, 52, 50), 50, (51, 49, 50), (50, 51, 49), (49, 53, 50), (1, 2, 3)), ["no_difference"] * 5),
+        (loads(50.5, 50, 50.5, 50.4, 50.6, 2.01), ["no_difference"] * 5),
     ],
 )
 def test_load(planted: Planted, expected: list[str]) -> None:

@@ -142,6 +142,7 @@ def _draw_bars(axes: Axes, plot: Bars) -> list[Said]:
     axes.set_xlabel(plot.axis.en)
     if plot.logarithmic:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_as_people_read)
     else:
         axes.set_xlim(0, max((bar.high for bar in plot.bars), default=1) * 1.18 or 1)
     for place, bar in zip(places, plot.bars, strict=True):
@@ -159,8 +160,14 @@ def _draw_lines(axes: Axes, plot: Lines) -> list[Said]:
             axes.fill_between(line.xs, line.lows, line.highs, color=colour, alpha=0.18, linewidth=0)
     axes.set_xlabel(plot.x_axis.en)
     axes.set_ylabel(plot.y_axis.en)
-    axes.set_xscale("log" if plot.logarithmic_x else "linear")
-    axes.set_yscale("log" if plot.logarithmic_y else "linear")
+    if plot.logarithmic_x:
+        axes.set_xscale("log")
+        axes.set_xticks(sorted({x for line in plot.lines for x in line.xs}))
+        axes.minorticks_off()
+    if plot.logarithmic_y:
+        axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(_as_people_read)
+    axes.yaxis.set_major_formatter(_as_people_read)
     axes.grid(color=_LINE, linewidth=0.6)
     said = [plot.x_axis, plot.y_axis, *(line.label for line in plot.lines)]
     if plot.baseline is not None:
@@ -169,6 +176,10 @@ def _draw_lines(axes: Axes, plot: Lines) -> list[Said]:
         said.append(label)
     axes.legend(frameon=False, fontsize=8.5)
     return said
+
+
+def _as_people_read(value: float, _: float) -> str:
+    return spelled(value)
 
 
 def _repeated(colours: Sequence[str]) -> Iterable[str]:

@@ -39,6 +39,13 @@ async def _me_in_full(request: Request) -> Response:
     return _answer((await principal.user()).id)
 
 
+async def _me_asked(request: Request) -> Response:
+    """Read the session and the user from the store, as every request would that remembered nothing."""
+    principal = await request.scope["propylon"].principal()
+    await principal.data()
+    return _answer((await principal.user()).id)
+
+
 async def _add(request: Request) -> Response:
     """Add one to a number that the session keeps, losing nothing."""
     principal = await request.scope["propylon"].principal()
@@ -66,6 +73,7 @@ def application() -> ASGIApp:
         Route("/me", _open if os.environ.get(OPEN_TO_ALL) else _me),
         Route("/lazy", _open),  # guarded like all of the app, and asks nobody
         Route("/me/full", _me_in_full),
+        Route("/me/asked", _me_asked),
         Route("/add", _add, methods=["POST"]),
         Route("/add/naive", _add_naively, methods=["POST"]),
         Route("/naive", naive.sign_in, methods=["POST"]),
