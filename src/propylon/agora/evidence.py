@@ -76,8 +76,15 @@ _LOOKED_UP: Mapping[tuple[Kept, Kept], str] = {
     ("postgres", "postgres"): "postgres",
     ("postgres", "redis"): "redis",
 }
-# ``load`` measures tokens beside this store alone, and of this algorithm.
-_TOKEN_BESIDE, _TOKEN_OF = "sqlite", "ES256"
+# ``load`` measures tokens of one algorithm beside every store, and of every algorithm beside one.
+_TOKEN_BESIDE: Mapping[tuple[Kept, str], str] = {
+    ("sqlite", "ES256"): "token",
+    ("sqlite", "EdDSA"): "token_eddsa",
+    ("sqlite", "RS256"): "token_rs256",
+    ("sqlite", "HS256"): "token_hs256",
+    ("postgres", "ES256"): "token_postgres",
+    ("redis", "ES256"): "token_redis",
+}
 
 
 def _by_cookie(set_up: SetUp) -> Iterator[tuple[str, Place | None]]:
@@ -91,8 +98,8 @@ def _by_cookie(set_up: SetUp) -> Iterator[tuple[str, Place | None]]:
 
 def _by_token(set_up: SetUp) -> Iterator[tuple[str, Place | None]]:
     variant = set_up.algorithm.lower()
-    fits = (set_up.sessions, set_up.algorithm) == (_TOKEN_BESIDE, _TOKEN_OF)
-    yield "token", Place("load", "token", "processor_us") if fits else None
+    token = _TOKEN_BESIDE.get((set_up.sessions, set_up.algorithm))
+    yield "token", Place("load", token, "processor_us") if token else None
     yield "first_check", Place("crypto", variant, "verify_us")
     yield "bytes", Place("traffic", variant, "request_1")
     yield "bytes_again", Place("traffic", variant, "request_2")

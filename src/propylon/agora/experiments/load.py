@@ -33,6 +33,8 @@ LABELS = {
     "cookie_postgres": Said("cookie, PostgreSQL", "쿠키, PostgreSQL"),
     "cookie_redis_asked": Said("cookie, Redis, nothing remembered", "쿠키, Redis, 기억 없이 매번 조회"),
     "cookie_postgres_asked": Said("cookie, PostgreSQL, nothing remembered", "쿠키, PostgreSQL, 기억 없이 매번 조회"),
+    "token_redis": Said("token, sessions in Redis", "토큰, 세션은 Redis"),
+    "token_postgres": Said("token, PostgreSQL", "토큰, PostgreSQL"),
     "token_eddsa": Said("token, EdDSA", "토큰, EdDSA"),
     "token_rs256": Said("token, RS256", "토큰, RS256"),
     "token_hs256": Said("token, HS256", "토큰, HS256"),
@@ -81,6 +83,8 @@ def measure(study: Study) -> None:
         contestants += [
             signed_in("cookie_redis_asked", "cookie", "/me/asked", "redis"),
             signed_in("cookie_postgres_asked", "cookie", "/me/asked", "postgres"),
+            signed_in("token_redis", "bearer", "/me", "redis"),
+            signed_in("token_postgres", "bearer", "/me", "postgres"),
             *(signed_in(f"token_{one.lower()}", "bearer", "/me", algorithm=one) for one in ("EdDSA", "RS256", "HS256")),
         ]
     study.compare(contestants)
