@@ -53,6 +53,8 @@ def test_every_place_is_one_that_an_experiment_fills() -> None:
     for place in named:
         assert place.quantity in quantities[place.experiment], place
         assert place.variant in VARIANTS[place.experiment], place
+        needs_more = place.experiment == "load" and place.variant in load.FULL_ALONE
+        assert place.effort == ("full" if needs_more else "quick"), place
 
 
 @pytest.mark.parametrize("set_up", [*every_set_up()], ids=str)
@@ -93,7 +95,8 @@ def test_evidence_without_its_figure_is_left_out(place: str) -> None:
     held = results(found("load", {"cookie": {"processor_us": 30.0}}))
     assert filled(Said("{load.cookie.processor_us} us", "{load.cookie.processor_us}us"), held) == Said("30 us", "30us")
     assert filled(Said(f"30 and {{{place}}}", f"30, {{{place}}}"), held) is None
-    assert Place(*place.split(".")).find(held) is None
+    experiment, variant, quantity = place.split(".")
+    assert Place(experiment, variant, quantity).find(held) is None
 
 
 def test_another_processor_or_fewer_cores_are_another_machine() -> None:

@@ -12,7 +12,7 @@ import msgspec
 from propylon.agora.evidence import Place, SetUp, fitting
 from propylon.agora.figures import Figure, spelled
 from propylon.agora.machine import is_this_machine
-from propylon.agora.results import Results, load
+from propylon.agora.results import Effort, Results, load
 from propylon.cli.agora import DEFAULT_OUT, RESULTS
 from propylon.cli.outages import stores_of
 from propylon.cli.sentences import Sentence
@@ -41,6 +41,14 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     places: Mapping[str, Place]
     missing: Sequence[str]
     not_covered: Sequence[str]
+
+    @property
+    def effort(self) -> Effort:
+        """The effort that measures what is missing, and goes with the results that are there."""
+        lacking = [place for name, place in self.places.items() if name not in self.figures]
+        if any(place.effort == "full" for place in lacking):
+            return "full"
+        return self.results.effort if self.results is not None and self.usable else "quick"
 
     @property
     def usable(self) -> bool:
@@ -94,11 +102,11 @@ def command(measured: Measured) -> str:
     """Return the command that measures what is missing, and takes nobody's results away."""
     results, folder, names = measured.results, measured.path.parent, measured.missing
     words = ["propylon", "agora", "run"]
-    if results is None or not measured.usable or results.effort == "quick":
+    if measured.effort == "quick":
         words.append("--quick")
     if results is not None and not measured.usable:
         folder = folder.with_name(f"{folder.name}-here")
-    elif results is not None and any(_is_done(results, name) for name in names):
+    elif results is not None and (measured.effort != results.effort or any(_is_done(results, name) for name in names)):
         names = tuple(dict.fromkeys(place.experiment for place in measured.places.values()))
     elif results is not None:
         words.append("--resume")
@@ -118,7 +126,9 @@ def facts(measured: Measured) -> dict[str, object]:
         "figures": [
             {
                 "name": name,
-                **measured.places[name]._asdict(),
+                "experiment": measured.places[name].experiment,
+                "variant": measured.places[name].variant,
+                "quantity": measured.places[name].quantity,
                 "unit": figure.unit,
                 "median": figure.median,
                 "low": figure.low,
