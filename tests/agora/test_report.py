@@ -9,6 +9,7 @@ import subprocess
 from html.parser import HTMLParser
 from importlib import resources
 from itertools import product
+from xml.etree import ElementTree as ET
 
 import pytest
 from tests.agora.planting import found, results
@@ -18,7 +19,7 @@ from propylon.agora.comparison import changes
 from propylon.agora.experiment import judged
 from propylon.agora.experiments import ALL, expiry, load
 from propylon.agora.figures import spelled
-from propylon.agora.plots import Bar, Bars, Cell, Line, Lines, Matrix, svg
+from propylon.agora.plots import Bar, Bars, Cell, Line, Lines, Matrix, picture, svg
 from propylon.agora.results import Results, Verdict
 from propylon.agora.said import Said
 
@@ -103,6 +104,20 @@ def test_a_plot_speaks_both_languages_and_takes_the_colours_of_the_page() -> Non
         assert '<tspan lang="en">us</tspan>' in drawn
         assert "var(--ink)" in drawn
         assert not re.search(r"#0[1-8]0[1-8]0[1-8]", drawn)
+
+
+@pytest.mark.parametrize(("language", "said", "unsaid"), [("en", "cookie", "쿠키"), ("ko", "쿠키", "cookie")])
+def test_a_plot_stands_alone_in_one_language(language: str, said: str, unsaid: str) -> None:
+    """With its colours for day and night; nothing is fetched for it."""
+    label = Said("cookie", "쿠키")
+    drawn = picture(Bars(Said("t", "제목"), Said("us", "us"), (Bar(label, 2, 1, 3),)), language)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own
+    words = "".join(root.itertext())
+    assert said in words
+    assert unsaid not in words
+    assert "prefers-color-scheme: dark" in words
+    assert "--plot-1:" in words
+    assert not re.search(r"(href|src|url\()\W+https?:", drawn)
 
 
 def test_a_matrix_is_a_table() -> None:

@@ -105,6 +105,11 @@ def test_a_report_is_written_anew_and_compared(program: Run) -> None:
     Path("agora/report.html").unlink()
     assert program("agora", "report", "--compare", "agora/results.json").status == 0
     assert "What has changed" in Path("agora/report.html").read_text()
+    told = program("agora", "report", "--plots", "expiry").out.split()
+    assert "agora/plots/expiry-1.ko.svg" in told
+    assert "주문" in Path("agora/plots/expiry-1.ko.svg").read_text()
+    unknown = program("agora", "report", "--plots", "expiri")
+    assert (unknown.status, "expiry" in unknown.err) == (2, True)
 
 
 def test_it_recommends_by_the_answers_that_are_given(program: Run) -> None:

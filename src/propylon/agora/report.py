@@ -16,6 +16,7 @@ from propylon.agora.figures import spelled
 from propylon.agora.plots import Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Results, Verdict
 from propylon.agora.said import Said
+from propylon.language import LANGUAGES
 
 OUTCOMES: Mapping[Outcome, Said] = {
     "holds": Said("holds", "맞음"),
@@ -75,6 +76,16 @@ def page(experiments: Sequence[Experiment], results: Results, older: Results | N
         statuses=STATUSES,
         recommend=recommendation.for_page(results),
     )
+
+
+def pictures(experiment: Experiment, findings: Findings) -> dict[str, str]:
+    """Return the plots of an experiment as SVG files, by name: ``load-1.en.svg`` and so on, in each language."""
+    drawn = [plot for plot in _plots(experiment, findings) if not isinstance(plot, Matrix)]
+    return {
+        f"{experiment.name}-{number}.{language}.svg": plots.picture(plot, language)
+        for number, plot in enumerate(drawn, 1)
+        for language in LANGUAGES
+    }
 
 
 def both(said: Said | None) -> Markup:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from propylon.agora.recommendation import Advice
     from propylon.agora.results import Effort, Findings, Results
 
-RESULTS, REPORT = "results.json", "report.html"
+RESULTS, REPORT, PLOTS = "results.json", "report.html", "plots"
 DEFAULT_OUT = "agora"
 WIDTH = 96
 
@@ -92,15 +92,23 @@ def run(
 @agora.command("report", cls=Command, help=text("help.agora_report"))
 @option("--out", help_key="agora_out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 @option("--compare", help_key="agora_compare", type=click.Path(path_type=Path), metavar="FILE")
-def write_report(*, out: Path | None, compare: Path | None) -> None:
-    """Write the report anew from results that are there."""
+@option("--plots", help_key="agora_plots", multiple=True, metavar="NAME")
+def write_report(*, out: Path | None, compare: Path | None, plots: tuple[str, ...]) -> None:
+    """Write the report anew from results that are there, and plots as files of their own."""
     from propylon.agora import report, results  # noqa: PLC0415 - half a second
 
     folder = out or Path(DEFAULT_OUT)
     older = results.load(compare) if compare is not None else None
-    page = report.page(_all(), results.load(folder / RESULTS), older)
-    (folder / REPORT).write_text(page, encoding="utf-8")
+    found = results.load(folder / RESULTS)
+    (folder / REPORT).write_text(report.page(_all(), found, older), encoding="utf-8")
     print_line(text("agora.report", path=folder / REPORT))
+    for one in _chosen(plots) if plots else ():
+        findings = found.experiments.get(one.name)
+        for name, picture in report.pictures(one, findings).items() if findings is not None else ():
+            path = folder / PLOTS / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(picture, encoding="utf-8")
+            print_line(str(path))
 
 
 @agora.command("recommend", cls=Command, help=text("help.agora_recommend"))
