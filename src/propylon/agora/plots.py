@@ -152,9 +152,9 @@ def _draw_bars(axes: Axes, plot: Bars) -> list[Said]:
     axes.set_xlabel(plot.axis.en)
     if plot.logarithmic:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(_as_people_read)
     else:
         axes.set_xlim(0, max((bar.high for bar in plot.bars), default=1) * 1.18 or 1)
+    axes.xaxis.set_major_formatter(_as_people_read)
     for place, bar in zip(places, plot.bars, strict=True):
         axes.annotate(spelled(bar.value), (max(bar.high, bar.value), place), xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
