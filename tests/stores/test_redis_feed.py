@@ -77,6 +77,20 @@ async def test_an_entry_reaches_another_process_by_itself(open_store: Opening) -
     assert abs(news[0].announced_ms / 1000 - time.time()) < 5
 
 
+async def test_silence_is_what_the_setting_says_and_no_longer(open_store: Opening) -> None:
+    """Within it the news are empty; a moment beyond it they are refused, and nothing is remembered as true."""
+    store = await open_store()
+    await deafen(store)
+    store.news()
+    store._streams[0].heard_at = time.monotonic() - 0.5
+    assert list(store.news()) == []
+    assert store.bookmark() is not None
+    store._streams[0].heard_at = time.monotonic() - 1.0
+    assert store.bookmark() is None
+    with pytest.raises(FeedSilent):
+        store.news()
+
+
 async def test_own_entries_are_news_when_the_verb_has_returned(open_store: Opening) -> None:
     """With those of others before them, each once, also when the follower hears them too."""
     store, other = await open_store(), await open_store()
