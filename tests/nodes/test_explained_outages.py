@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from tests.http.driving import Connect, bearer, refused, sign_in, sign_up
+from tests.servers.postgres import PostgresServer
 from tests.servers.redis import DURABLE, RedisServer
+from tests.servers.wire import Wire
 
 from propylon import Propylon
 from propylon.cli.outages import bounds_of
 from propylon.config import made_of
 from propylon.errors import StoreUnavailable
+from propylon.stores.postgres import PostgresStore
 from propylon.stores.redis import RedisStore
 from propylon.stores.split import SplitStore
 from propylon.stores.sqlite import connection
@@ -126,6 +129,9 @@ async def away(*_: object, **__: object) -> None:
 def fall_silent(node: Propylon) -> None:
     """Let the time pass after which nothing is believed that was heard before."""
     store = node.runtime.store
+    if isinstance(store, PostgresStore):
+        store._unread.heard_at = float("-inf")
+        return
     assert isinstance(store, SplitStore)
     assert isinstance(store._sessions, RedisStore)
     for stream in store._sessions._streams:
@@ -172,6 +178,28 @@ async def test_while_redis_is_away_a_token_goes_on_where_silence_is_borne(
         refused(await held.leaving.delete("/v1/session"), 503, "store_unavailable")
     finally:
         durable_redis.start()
+
+
+async def test_while_postgresql_is_away_memory_answers_and_nobody_comes_or_goes(
+    make_node: MakeNode, postgres: PostgresServer, connect: Connect
+) -> None:
+    """Accounts and sessions in one database, at the other end of a wire that is taken away."""
+    async with AsyncExitStack() as cut:
+        with postgres.database() as name:
+            wire = await cut.enter_async_context(Wire(postgres.port))
+            node = await make_node(store=postgres.url(name, port=wire.port), feed_max_silence_s=NEVER_S)
+            held, plain = await people(node, connect), connect(node)
+            await cut.aclose()
+            for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
+                assert (await ask(client, credential)).status_code == 204
+            refused(await ask(held.new_cookie), 503, "store_unavailable")
+            refused(await tried(plain), 503, "store_unavailable")
+            refused(await renewed(plain, held.refresh), 503, "store_unavailable")
+            refused(await held.leaving.delete("/v1/session"), 503, "store_unavailable")
+            assert (await plain.get("/readyz")).status_code == 503
+            fall_silent(node)
+            for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
+                refused(await ask(client, credential), 503, "store_unavailable")
 
 
 async def test_while_the_accounts_are_away_who_is_known_goes_on_and_may_go(
