@@ -38,7 +38,10 @@ def a_run() -> Results:
         found("crypto", {"es256": {"verify_us": 67}, "eddsa": {"verify_us": 92}}),
         found(
             "traffic",
-            {"cookie": {"request_1": 496, "request_2": 22}, "es256": {"request_1": 883, "request_2": 23}},
+            {
+                "cookie": {"request_1": 496, "request_2": 22},
+                "es256": {"request_1": 883, "request_2": 23, "never_indexed_2": 394},
+            },
         ),
         found("stores", {"sqlite": {"look_ups_per_second": 13_001}, "redis": {"look_ups_per_second": 13_901}}),
         found("revocation", {"sqlite": {"p99_ms": 0.11}, "postgres": {"p99_ms": 0.22}, "redis": {"p99_ms": 0.33}}),
@@ -75,7 +78,7 @@ def test_figures_of_a_cookie_are_those_of_its_store(explained: Callable[..., str
 def test_figures_of_a_token_are_those_of_its_algorithm(explained: Callable[..., str]) -> None:
     """And of its store."""
     said = explained("--mode", "bearer", held=a_run())
-    for figure in ("61 us", "ES256 token takes 67 us", "883 bytes", "23 bytes"):
+    for figure in ("61 us", "ES256 token takes 67 us", "883 bytes", "23 bytes", "394 bytes"):
         assert figure in said
     assert "496" not in said
     assert "look-ups" not in said
@@ -278,7 +281,7 @@ def test_figures_are_read_where_the_agora_cannot_run(tmp_path: Path) -> None:
 
 def test_no_sentence_is_there_for_nothing() -> None:
     """Each sentence about costs belongs to a figure, or says why there is none."""
-    measured = {"cookie", "token", "first_check", "look_ups", "bytes", "bytes_again", "lag"}
+    measured = {"cookie", "token", "first_check", "look_ups", "bytes", "bytes_again", "bytes_never_indexed", "lag"}
     uncovered = {f"not_covered_{name}" for name in ("cookie", "token", "look_ups")}
     reasons = {"source", "no_results", "unreadable", "another_machine", "nothing", "missing"}
     for language in LANGUAGES:

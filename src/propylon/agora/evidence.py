@@ -109,6 +109,7 @@ def _by_token(set_up: SetUp) -> Iterator[tuple[str, Place | None]]:
     yield "first_check", Place("crypto", variant, "verify_us")
     yield "bytes", Place("traffic", variant, "request_1")
     yield "bytes_again", Place("traffic", variant, "request_2")
+    yield "bytes_never_indexed", Place("traffic", variant, "never_indexed_2")
 
 
 def _lag(set_up: SetUp) -> Iterator[tuple[str, Place | None]]:
