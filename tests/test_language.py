@@ -33,6 +33,7 @@ PROBLEMS = {
     "session_evicted": "at browser kind os", "token_expired": "", "token_reused": "", "user_disabled": "",
     "credentials_wrong": "", "forbidden": "", "cross_site_refused": "", "sign_up_closed": "", "not_found": "",
     "method_not_allowed": "", "email_taken": "", "session_limit_reached": "limit", "data_changed": "",
+    "mode_changed_meanwhile": "",
     "if_match_missing": "", "body_too_large": "max_bytes", "content_type_wrong": "expected",
     "fields_refused": "", "password_refused": "", "too_many_attempts": "retry_after_s", "headers_too_large": "",
     "internal": "",
@@ -41,8 +42,8 @@ PROBLEMS = {
 FIELDS = {
     "required": "", "wrong_type": "", "unknown_field": "", "email_invalid": "", "too_long": "limit",
     "too_short": "limit", "common": "", "same_as_account": "", "same_as_old": "", "invalid": "",
-    "mode_unknown": "", "data_too_large": "max_bytes", "not_an_object": "", "out_of_range": "least most",
-    "too_many": "limit",
+    "mode_unknown": "", "clients_unknown": "", "data_too_large": "max_bytes", "not_an_object": "",
+    "out_of_range": "least most", "too_many": "limit",
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ STATUS: Mapping[str, int] = {
     "method_not_allowed": 405,
     "email_taken": 409,
     "session_limit_reached": 409,
+    "mode_changed_meanwhile": 409,
     "data_changed": 412,
     "body_too_large": 413,
     "content_type_wrong": 415,

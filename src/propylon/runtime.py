@@ -149,6 +149,7 @@ class Runtime:
             issuer=self.issuer,
             keys=self.keys,
             mode_of_sign_in=self.mode_of_sign_in,
+            mode_change=self.mode_change,
             moving=self.moving,
             sign_in=self.sign_in,
             exchange=self.exchange,

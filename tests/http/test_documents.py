@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet
 from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, bearer, enter, held, refused, sign_in, sign_up
 
 from propylon import Propylon
+from propylon.flows.account import NewAccount
 from propylon.http.operations import OPERATIONS, Operation
 from propylon.http.problems import STATUS
 from propylon.testing.records import NOW
@@ -102,6 +103,8 @@ async def test_openapi_lists_every_route_of_the_contract_and_no_other(document: 
         "DELETE /v1/sessions/{id}",
         "GET /v1/verify",
         "GET /v1/feed",
+        "GET /v1/mode",
+        "PUT /v1/mode",
         "GET /.well-known/jwks.json",
         "GET /healthz",
         "GET /readyz",
@@ -168,6 +171,8 @@ async def test_an_operation_answers_as_documented(
     follow = {"feed.follow": followed, "events.follow": told}.get(operation.name)
     if operation.name == "sessions.exchange":
         answer = await exchanged(make_propylon, connect, tmp_path)
+    elif operation.tag == "administration":
+        answer = await administered(make_propylon, connect, operation)
     else:
         answer = await (follow(in_memory, client) if follow is not None else succeed(client, operation))
     described = document["paths"][operation.path][operation.method.lower()]["responses"][str(answer.status_code)]
@@ -213,6 +218,16 @@ async def exchanged(make_propylon: MakePropylon, connect: Connect, folder: Path)
     await sign_up(client)
     cookie = Signer("theirs").sign(base64.b64encode(json.dumps({"user": EMAIL}).encode())).decode()
     return await client.post("/v1/session/exchange", headers={"cookie": f"session={cookie}"})
+
+
+async def administered(make_propylon: MakePropylon, connect: Connect, operation: Operation) -> httpx.Response:
+    """Do what an administrator alone may do."""
+    propylon = await make_propylon(store="memory", roles={"operator": ["propylon:mode"]})
+    await propylon.runtime.accounts.add(NewAccount(email=EMAIL, password=PASSWORD, roles=("operator",)))
+    client = connect(propylon)
+    await sign_in(client)
+    given = {"mode": "bearer", "for": ["apps"]} if operation.method == "PUT" else None
+    return await client.request(operation.method, operation.path, json=given)
 
 
 async def succeed(client: httpx.AsyncClient, operation: Operation) -> httpx.Response:

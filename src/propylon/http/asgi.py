@@ -25,6 +25,7 @@ from propylon.http.documents import Documents
 from propylon.http.envelope import Envelope
 from propylon.http.feed_api import FeedApi
 from propylon.http.metrics import Observation
+from propylon.http.mode_api import ModeApi
 from propylon.http.monitoring import Monitoring
 from propylon.http.operations import OPERATIONS
 from propylon.http.page_routes import PageRoutes
@@ -59,6 +60,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
         "documents": documents,
         "feed": FeedApi(services),
         "events": SessionEventsApi(services),
+        "mode": ModeApi(services),
         "monitoring": Monitoring(services, look),
     }
     pages = PageRoutes(services, sessions, document, nonce)

@@ -22,6 +22,8 @@ T = TypeVar("T")
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>[^`]*)`")
+# What is said of a word that is none of those a field knows.
+_ENUMS = {"mode": "mode_unknown", "for": "clients_unknown"}
 
 
 async def read(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -120,4 +122,5 @@ def _field_at_fault(message: str) -> tuple[str, str, dict[str, Any]]:
         return unknown["name"][:64], "unknown_field", {}
     if path == "":
         return "", "not_an_object", {}
-    return path, "mode_unknown" if path == "mode" and "enum" in message else "wrong_type", {}
+    name = path.partition("[")[0]  # of a list at fault, not of its entry
+    return name, _ENUMS.get(name, "wrong_type") if "enum" in message else "wrong_type", {}

@@ -10,6 +10,8 @@ from propylon.http.schemas import (
     ConfirmBody,
     ExchangeBody,
     Health,
+    ModeBody,
+    ModeOut,
     PasswordBody,
     RefreshBody,
     SessionsOut,
@@ -178,6 +180,19 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/.well-known/jwks.json", "documents.jwks", "keys", "The public keys of access tokens",
               {200: dict[str, Any]}, ("host_unknown", "store_unavailable"), "RFC 7517.",
               media_type="application/jwk-set+json"),
+    Operation("GET", "/v1/mode", "mode.show", "administration", "How do sessions travel, and how far have they come?",
+              {200: ModeOut}, (*ALWAYS, *REFUSED, "forbidden", "insufficient_scope"),
+              "For users with a role that grants the permission `propylon:mode`; a token narrowed to scopes has to "
+              "name it too. The decision is as it is now; `counted_at` says when the sessions were counted.",
+              security="any"),
+    Operation("PUT", "/v1/mode", "mode.change", "administration", "Change how sessions travel",
+              {200: ModeOut},
+              (*ALWAYS, *REFUSED, *BODY, "forbidden", "insufficient_scope", "reauthentication_required",
+               "mode_changed_meanwhile"),
+              "Likewise, and the password must have been confirmed within ten minutes. `mode` turns new sign-ins and "
+              "asks sessions to move, `for` all clients or for `browsers` or `apps` alone; nobody is signed out. "
+              "`paused` asks nobody to move for a while. Back is the same as there: the mode before.",
+              body=ModeBody, security="any"),
     Operation("GET", "/healthz", "monitoring.alive", "operation", "Does this process answer?", {200: Health}),
     Operation("GET", "/readyz", "monitoring.ready", "operation", "Can it serve?",
               {200: Health}, ("store_unavailable",)),

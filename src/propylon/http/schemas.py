@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, convert, field
 
 from propylon.core.device import Device
 from propylon.core.discreet import Discreet
+from propylon.core.mode import Clients
 from propylon.core.principal import User
 from propylon.core.session import Session
+from propylon.flows.mode_change import ModeView
 from propylon.http.problems import rfc3339
 
 Email = Annotated[str, Meta(description="An e-mail address.", examples=["mina@example.com"])]
 Password = Annotated[str, Meta(description="8 to 256 characters; the whole of it counts.")]
 Rfc3339 = Annotated[str, Meta(description="RFC 3339, UTC.", examples=["2026-11-24T09:30:00Z"])]
+
+ModeName = Literal["cookie", "bearer", "hybrid"]
 
 
 class SignUpBody(Discreet, Struct, forbid_unknown_fields=True):
@@ -30,7 +34,7 @@ class SignInBody(Discreet, Struct, forbid_unknown_fields=True):
 
     email: Email
     password: Password
-    mode: Literal["cookie", "bearer", "hybrid"] | UnsetType = UNSET
+    mode: ModeName | UnsetType = UNSET
     remember: bool = False
     end: str | UnsetType = UNSET
 
@@ -61,6 +65,14 @@ class ConfirmBody(Discreet, Struct, forbid_unknown_fields=True):
     password: str
 
 
+class ModeBody(Struct, forbid_unknown_fields=True):
+    """What to change about how sessions travel: ``mode`` (``for`` all clients, or some), ``paused``, or both."""
+
+    mode: ModeName | UnsetType = UNSET
+    clients: Annotated[list[Clients], Meta(min_length=1)] | UnsetType = field(name="for", default=UNSET)
+    paused: bool | UnsetType = UNSET
+
+
 class UserOut(Struct):
     """An account, as its owner sees it."""
 
@@ -76,7 +88,7 @@ class SessionOut(Struct):
 
     id: str
     current: bool
-    mode: Literal["cookie", "bearer", "hybrid"]
+    mode: ModeName
     created_at: Rfc3339
     last_seen_at: Rfc3339
     expires_at: Rfc3339
@@ -124,6 +136,32 @@ class SessionsOut(Struct):
     sessions: list[SessionOut]
 
 
+class CourseOut(Struct):
+    """How clients that are no browsers travel."""
+
+    mode: ModeName
+    previous: ModeName | None
+    moved: int
+    left: int
+
+
+class ModeOut(Struct):
+    """How sessions travel. ``moved`` and ``left`` are live sessions in the mode and in others, ``counted_at``.
+
+    ``apps`` is there where clients that are no browsers have a mode of their own; ``mode`` and ``previous`` are the
+    browsers' then.
+    """
+
+    mode: ModeName
+    previous: ModeName | None
+    moved: int
+    left: int
+    errors: int
+    paused: bool
+    apps: CourseOut | None
+    counted_at: Rfc3339
+
+
 class Health(Struct):
     """Whether this process answers."""
 
@@ -147,4 +185,19 @@ def session_out(session: Session, current: str | None) -> SessionOut:
         device=session.device,
         ip=session.ip,
         sign_in_method=session.sign_in_method,
+    )
+
+
+def mode_out(view: ModeView) -> ModeOut:
+    """Return how sessions travel, for an administrator."""
+    report = view.report()
+    return ModeOut(
+        mode=view.plan.browsers.mode,
+        previous=view.plan.browsers.previous,
+        moved=report.moved,
+        left=report.left,
+        errors=report.errors,
+        paused=report.paused,
+        apps=convert(report.apps, CourseOut | None, from_attributes=True),
+        counted_at=rfc3339(view.census.at),
     )

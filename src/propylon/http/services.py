@@ -12,6 +12,7 @@ from propylon.flows.caller import Caller
 from propylon.flows.exchange import Exchange
 from propylon.flows.gate import Gate
 from propylon.flows.issue import Issuer
+from propylon.flows.mode_change import ModeChange
 from propylon.flows.moving import Moving
 from propylon.flows.renew import Renew
 from propylon.flows.session_data import AtHome
@@ -41,6 +42,7 @@ class Services:
     issuer: Issuer
     keys: SigningKeys
     mode_of_sign_in: ModeOfSignIn
+    mode_change: ModeChange
     moving: Moving
     sign_in: SignIn
     exchange: Exchange | None
