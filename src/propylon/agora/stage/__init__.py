@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from propylon.agora.stage.browsers import Browser, Profile, chromium, lenient_profile
+from propylon.agora.stage.browsers import Visitor, lenient_visitor
 from propylon.agora.stage.generator import Answered, Shot, fire
 from propylon.agora.stage.nginx import Balancer, nginx
 from propylon.agora.stage.pages import Pages, pages
@@ -20,8 +20,8 @@ from propylon.agora.stage.redis import RedisServer, ReplicatedRedis
 from propylon.agora.stage.sites import APP, Account, Site, serving, starting
 
 __all__ = [
-    "Absent", "Account", "Answered", "Balancer", "Browser", "Pages", "PostgresServer", "Profile", "RedisServer",
-    "ReplicatedRedis", "Shot", "Site", "Stage",
+    "Absent", "Account", "Answered", "Balancer", "Pages", "PostgresServer", "RedisServer", "ReplicatedRedis", "Shot",
+    "Site", "Stage", "Visitor",
 ]  # fmt: skip
 
 
@@ -115,16 +115,10 @@ class Stage:
             yield server
 
     @contextmanager
-    def chromium(self) -> Iterator[Browser]:
-        """Run a browser."""
-        with chromium() as browser:
-            yield browser
-
-    @contextmanager
-    def lenient_profile(self) -> Iterator[Profile]:
-        """Run a browser with a profile of its own that withholds no cookie by itself."""
-        with lenient_profile(self.new_folder()) as profile:
-            yield profile
+    def lenient_visitor(self) -> Iterator[Visitor]:
+        """Run a browser that withholds no cookie by itself."""
+        with lenient_visitor(self.new_folder()) as visitor:
+            yield visitor
 
     def fire(self, shot: Shot) -> Answered:
         """Send requests from a process of its own, and return what came back."""

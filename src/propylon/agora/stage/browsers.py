@@ -3,55 +3,85 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from propylon.agora.stage.processes import Absent
+from propylon.agora.stage.processes import Absent, Broke
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser as _Browser
     from playwright.sync_api import BrowserContext as _Profile
 
-    Browser: TypeAlias = _Browser
     Profile: TypeAlias = _Profile
 else:
-    Browser = Profile = object
+    Profile = object
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Nothing but loopback is contacted.
 _ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-
-
 # Cookies go along to what another site embeds, as they do in most browsers of people.
 _LENIENT = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
 
+VISIT_WITHIN_S = 60.0
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run it until the block ends."""
-    with _playwright() as (playwright, path):
-        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a browser of their own.
+
+    Attributes:
+        profile: what the browser keeps for them.
+    """
+
+    profile: Profile
+    _folder: Path
+
+    @contextmanager
+    def visit(self, within_s: float = VISIT_WITHIN_S) -> Iterator[Any]:
+        """Open a page; raises ``Broke`` where the block has not ended in time, and the browser is gone then.
+
+        Most calls of Playwright wait for a page as long as it takes, and only the end of the browser breaks one off.
+        """
+        hung = threading.Event()
+        watchdog = threading.Timer(within_s, self._end, (hung,))
+        watchdog.start()
         try:
-            yield browser
+            yield self.profile.new_page()
+            for page in self.profile.pages[1:]:  # without any, the browser would end
+                page.close()
+        except Exception as error:
+            if not hung.is_set():
+                raise
+            raise Broke(f"the browser did not answer within {within_s:.0f} s") from error
         finally:
-            browser.close()
+            watchdog.cancel()
+
+    def _end(self, hung: threading.Event) -> None:
+        """Kill the browser, which Playwright has started and whose process it does not tell (Linux)."""
+        hung.set()
+        mine = f"--user-data-dir={self._folder}".encode()
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if mine in command.read_bytes().split(b"\0"):
+                    os.kill(int(command.parent.name), signal.SIGKILL)
 
 
 @contextmanager
-def lenient_profile(folder: Path) -> Iterator[Profile]:
-    """Run it with one profile, which withholds no cookie by itself: what is to stop an attack has to stop it there."""
+def lenient_visitor(folder: Path) -> Iterator[Visitor]:
+    """Run a browser that withholds no cookie by itself: what is to stop an attack has to stop it there."""
     with _playwright() as (playwright, path):
         (folder / "Default").mkdir()
         (folder / "Default/Preferences").write_text(json.dumps(_LENIENT))
         arguments = list(_ARGUMENTS)
         profile = playwright.chromium.launch_persistent_context(str(folder), executable_path=path, args=arguments)
-        try:
-            yield profile
-        finally:
-            profile.close()
+        with closing(profile):
+            yield Visitor(profile, folder)
 
 
 @contextmanager
