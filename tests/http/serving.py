@@ -90,12 +90,12 @@ class Served:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, when it does not stop
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, typed: str = "") -> str:
         """Run the command line on the same settings, as an operator does; return what it prints."""
         command = [sys.executable, "-m", "propylon", *arguments]
         directory = self._settings.directory
         done = subprocess.run(
-            command, env=self._environment(), cwd=directory, capture_output=True, text=True, check=True
+            command, env=self._environment(), cwd=directory, input=typed, capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.http.driving import PASSWORD, REFRESH_COOKIE, SESSION_COOKIE, Connect, bare, sign_in
+from tests.http.driving import PASSWORD, REFRESH_COOKIE, SESSION_COOKIE, Connect, MakePropylon, bare, sign_in
 
 from propylon import Propylon
 from propylon.flows.account import NewAccount
@@ -27,7 +27,8 @@ HEADERS = (
     b"transfer-encoding", b"host", b"range", b"expect", b"x-any",
 )  # fmt: skip
 FIELDS = (
-    "email", "password", "name", "mode", "remember", "end", "refresh_token", "current_password", "new_password", "x",
+    "email", "password", "name", "mode", "remember", "end", "refresh_token", "current_password", "new_password", "for",
+    "paused", "x",
 )  # fmt: skip
 NUMBER = count()
 
@@ -54,7 +55,7 @@ class Attacked:
     async def credentials(self, kind: str) -> list[tuple[bytes, bytes]]:
         """Make an account, sign in, and return the headers of one kind of credential."""
         email = f"user{next(NUMBER)}@example.com"
-        await self.propylon.runtime.accounts.add(NewAccount(email=email, password=PASSWORD))
+        await self.propylon.runtime.accounts.add(NewAccount(email=email, password=PASSWORD, roles=("admin",)))
         self._client.cookies.clear()
         body = await sign_in(self._client, kind, email=email)
         if kind == "bearer":
@@ -64,9 +65,10 @@ class Attacked:
 
 
 @pytest.fixture
-async def attacked(in_memory: Propylon, connect: Connect) -> Attacked:
+async def attacked(make_propylon: MakePropylon, connect: Connect) -> Attacked:
     """The service under attack."""
-    return Attacked(in_memory, connect(in_memory))
+    propylon = await make_propylon(store="memory", roles={"admin": ["propylon:mode"]})
+    return Attacked(propylon, connect(propylon))
 
 
 @EXAMPLES
@@ -118,8 +120,10 @@ PAGES = (
     ("GET", "/"), ("GET", "/login"), ("GET", "/signup"), ("GET", "/account"), ("GET", "/docs"), ("POST", "/login"),
     ("POST", "/signup"), ("POST", "/logout"), ("POST", "/account/profile"), ("POST", "/account/password"),
     ("POST", "/account/sessions/end"), ("POST", "/account/sessions/end-others"), ("POST", "/language"),
+    ("GET", "/console"), ("POST", "/console/mode"), ("POST", "/console/pause"),
 )  # fmt: skip
-PAGE_FIELDS = ("email", "password", "name", "next", "remember", "end", "language", "session", "notice", "new_password")
+PAGE_FIELDS = ("email", "password", "name", "next", "remember", "end", "language", "session", "notice", "new_password",
+               "mode", "for", "paused")  # fmt: skip
 FORMS = st.dictionaries(st.sampled_from(PAGE_FIELDS), st.text(st.characters(codec="utf-8"), max_size=40), max_size=6)
 
 

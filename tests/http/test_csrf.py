@@ -110,6 +110,9 @@ async def test_a_token_is_never_refused_for_where_it_came_from(make_propylon: Ma
         ("POST", "/account/sessions/end", {"data": {"session": "{id}"}}),
         ("POST", "/account/sessions/end-others", {"data": {}}),
         ("POST", "/logout", {"data": {}}),
+        ("PUT", "/v1/mode", {"json": {"mode": "bearer"}}),
+        ("POST", "/console/mode", {"data": {"mode": "bearer", "for": "all"}}),
+        ("POST", "/console/pause", {"data": {"paused": "yes"}}),
     ],
 )
 async def test_no_ambient_request_of_another_site_changes_anything(
@@ -285,6 +288,15 @@ def addresses() -> list[str]:
     from propylon.http.operations import OPERATIONS  # noqa: PLC0415 - only here
 
     pages = ["/", "/login", "/signup", "/logout", "/account", "/account/profile", "/account/password", "/language"]
-    more = ["/account/sessions/end", "/account/sessions/end-others", "/docs", "/openapi.json", "/static/{name}"]
+    more = [
+        "/account/sessions/end",
+        "/account/sessions/end-others",
+        "/console",
+        "/console/mode",
+        "/console/pause",
+        "/docs",
+        "/openapi.json",
+        "/static/{name}",
+    ]
     answered = (operation for operation in OPERATIONS if operation.media_type != "text/event-stream")  # test_feed, ...
     return [*dict.fromkeys(operation.path for operation in answered), *pages, *more]

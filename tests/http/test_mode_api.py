@@ -12,6 +12,7 @@ from tests.http.driving import EMAIL, MODES, PASSWORD, Connect, MakePropylon, be
 
 from propylon import Propylon
 from propylon.core.jose.access_token import issue
+from propylon.errors import StoreUnavailable
 from propylon.flows.account import NewAccount
 from propylon.http.mode_api import FRESH_S, MODE_PERMISSION
 from propylon.testing import FakeClock, SecurityEvents
@@ -247,17 +248,14 @@ async def test_of_two_administrators_at_once_one_is_told(
     propylon: Propylon, administrator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of what the later one sent is done."""
-    read = propylon.runtime.store.read_setting
+    write = propylon.runtime.store.write_setting
 
-    async def before_somebody_else(name: str) -> str | None:
-        kept = await read(name)
-        if name == "mode":
-            monkeypatch.undo()
-            await propylon.runtime.mode_change.turn("hybrid")
-        return kept
+    async def after_somebody_else(name: str, value: str, *, expected: str | None) -> bool:
+        monkeypatch.undo()
+        await propylon.runtime.mode_change.turn("hybrid")
+        return await write(name, value, expected=expected)
 
-    await administrator.get(MODE)
-    monkeypatch.setattr(propylon.runtime.store, "read_setting", before_somebody_else)
+    monkeypatch.setattr(propylon.runtime.store, "write_setting", after_somebody_else)
     refused(await administrator.put(MODE, json={"mode": "bearer", "paused": True}), 409, "mode_changed_meanwhile")
     assert await mode_of(propylon) == ("hybrid", "hybrid", False)
 
@@ -276,6 +274,30 @@ async def test_who_changed_it_is_on_record(client: httpx.AsyncClient, propylon: 
         ("mode_paused", who),
         ("mode_resumed", who),
     ]
+
+
+async def test_the_record_names_who_turned(client: httpx.AsyncClient, propylon: Propylon) -> None:
+    """Not who was in that mode already, and what they had before."""
+    events = SecurityEvents()
+    propylon.runtime.mode_change._log = events
+    await sign_in(client)
+    for body in ({"mode": "bearer", "for": ["apps"]}, {"mode": "hybrid", "for": ["browsers"]}, {"mode": "bearer"}):
+        assert (await client.put(MODE, json=body)).status_code == 200
+    told = events.all("mode_changed")[-1].facts
+    assert (told["clients"], told["mode"], told["previous"]) == ("browsers", "bearer", "hybrid")
+
+
+async def test_a_count_that_fails_changes_nothing(
+    propylon: Propylon, administrator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says so, and it is true."""
+
+    async def away(_: int) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(propylon.runtime.store, "count_by_mode", away)
+    refused(await administrator.put(MODE, json={"mode": "bearer"}), 503, "store_unavailable")
+    assert await mode_of(propylon) == ("cookie", "cookie", False)
 
 
 class TestCounting:

@@ -7,6 +7,8 @@ from typing import Any
 from propylon.language import catalogue
 from propylon.web import (
     AccountPage,
+    ConsolePage,
+    CourseView,
     Frame,
     Pages,
     ProblemPage,
@@ -127,6 +129,24 @@ def account(*sessions: SessionRow, word: str = "Ji-woo", **changes: Any) -> Acco
     return AccountPage(user, sessions, NOW, **changes)
 
 
+def console(*, moving: bool = False, apps: str = "cookie", **changes: Any) -> ConsolePage:
+    """Return a console: at rest, or in the middle of a change to tokens; ``apps`` says where apps came from."""
+    mode, waiting = ("bearer", 1_234) if moving else ("cookie", 0)
+    courses = tuple(
+        CourseView(clients, mode, previous if moving else None, moving, moved=5_678, waiting=waiting, others=9)
+        for clients, previous in (("browsers", "cookie"), ("apps", apps))
+    )
+    values: dict[str, Any] = {
+        "courses": courses,
+        "paused": False,
+        "failures": 0,
+        "version": "1.0.1",
+        "counted_at": NOW - 60,
+        "now": NOW,
+    }
+    return ConsolePage(**values | changes)
+
+
 def every_page(language: str, word: str) -> dict[str, str]:
     """Return each page at its fullest, with ``word`` wherever a value from outside may stand."""
     pages = Pages(site_name=word)
@@ -164,6 +184,15 @@ def every_page(language: str, word: str) -> dict[str, str]:
                 password_problem=word,
                 password_errors={"current_password": [word], "new_password": [word]},
             ),
+        ),
+        "start, administrator": pages.start(at("/", signed_in_as=word, console=True), StartPage()),
+        "console": pages.console(at("/console", signed_in_as=word, notice="confirmed"), console(to_confirm=True)),
+        "console, moving": pages.console(
+            at("/console", signed_in_as=word), console(moving=True, apps="hybrid", failures=3)
+        ),
+        "console, refused": pages.console(
+            at("/console", signed_in_as=word),
+            console(moving=True, paused=True, problem=word, errors={"mode": [word], "for": [word, word]}),
         ),
         "problem": pages.problem(at(word), ProblemPage(401, word, word, word, sign_in=True)),
         "problem, signed in": pages.problem(at("/x", signed_in_as=word), ProblemPage(404, "not_found", word, word)),

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from jinja2 import UndefinedError
 from tests.web.parsing import Page
-from tests.web.samples import HOSTILE, NOW, account, every_page, frame, session
+from tests.web.samples import HOSTILE, NOW, account, console, every_page, frame, session
 
 from propylon.language import LANGUAGES, say
 from propylon.web import ASSETS, AccountPage, Frame, Pages, ProblemPage, SignInPage, SignUpPage, StartPage
@@ -24,6 +24,11 @@ NOTICES = (
     "session_ended",
     "others_ended",
     "signed_out",
+    "confirmed",
+    "mode_changed",
+    "mode_paused",
+    "mode_resumed",
+    "mode_same",
 )
 pages = Pages(site_name="Agora Market")
 
@@ -182,6 +187,9 @@ def test_a_missing_value_is_an_error() -> None:
         (pages.account(frame(), account(session(1))), "/account/sessions/end", ["session"]),
         (pages.account(frame(), account(session(1))), "/account/sessions/end-others", []),
         (pages.start(frame(signed_in_as="a@b.c"), StartPage()), "/logout", []),
+        (pages.console(frame(), console()), "/console/mode", ["mode"] * 3 + ["for"] * 3),
+        (pages.console(frame(), console(moving=True)), "/console/mode", ["mode", "for"]),
+        (pages.console(frame(), console(moving=True)), "/console/pause", ["paused"]),
     ],
 )
 def test_a_form_sends_exactly_its_fields(html: str, action: str, fields: list[str]) -> None:
@@ -312,6 +320,27 @@ def test_a_time_reads_well_and_is_exact_underneath(language: str, text: str) -> 
     assert time.text == text
     assert time.attributes["datetime"] == "2026-11-24T04:33:40Z"
     assert "04:33 UTC" in time.attributes["title"]
+
+
+@pytest.mark.parametrize(
+    ("apps", "buttons"),
+    [
+        ("cookie", ["Turn round, back to: Cookie"]),
+        ("hybrid", ["Browsers back to: Cookie", "Apps back to: Hybrid"]),
+    ],
+)
+def test_each_way_back_is_one_button(apps: str, buttons: list[str]) -> None:
+    """Both kinds of client turn round at once where they go the same way."""
+    page = Page(pages.console(frame(), console(moving=True, apps=apps)))
+    assert [button.text for button in page.all("button") if "back to" in button.text] == buttons
+    assert not [one for one in Page(pages.console(frame(), console())).all("button") if "back to" in one.text]
+
+
+def test_a_change_of_mode_is_watched_only_while_there_is_one() -> None:
+    """A page that stands open must not keep the store counting for ever."""
+    moving, resting = (Page(pages.console(frame(), console(moving=moving))).by_id("live") for moving in (True, False))
+    assert moving.attributes["data-live"] == "1.0.1"
+    assert "data-live" not in resting.attributes
 
 
 def test_the_chooser_has_one_choice_made() -> None:

@@ -64,6 +64,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     others: int
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """What a decision has changed, and what counts since."""
+
+    turned: bool
+    held: bool
+    plan: ModePlan
+
+
 class ModeView(msgspec.Struct, frozen=True):
     """What the operator has decided, and what was counted a moment ago.
 
@@ -79,7 +87,11 @@ class ModeView(msgspec.Struct, frozen=True):
 
     def course(self, clients: Clients) -> Course:
         """Return how these clients travel."""
-        return self.plan.apps if clients == "apps" else self.plan.browsers
+        return _course(self.plan, clients)
+
+    def after(self, decided: Decided) -> ModeView:
+        """Return it as a decision has left it, without another question to the store, which might fail."""
+        return ModeView(decided.plan, self.census, 0 if decided.turned else self.errors)
 
     def progress(self, clients: Clients) -> Progress:
         """Return how far they have come."""
@@ -113,13 +125,6 @@ class ModeView(msgspec.Struct, frozen=True):
             if (kind == "app") == (clients == "apps"):
                 found[mode] = found.get(mode, 0) + count
         return found
-
-
-class Decided(msgspec.Struct, frozen=True):
-    """Which of the two changed by a decision."""
-
-    turned: bool
-    held: bool
 
 
 class ModeChange:
@@ -174,11 +179,12 @@ class ModeChange:
         turned = before if mode is None else before.turned(mode, clients)
         after = turned if paused is None else turned.held(paused=paused)
         await self._keep(before, after, kept)
-        decided = Decided(turned != before, after != turned)
+        decided = Decided(turned != before, after != turned, after)
         user, session = (None, None) if by is None else (by.user_id, by.session_id)
         if decided.turned:
-            previous = next(((after.apps if one == "apps" else after.browsers).previous for one in clients), None)
-            named = " ".join(sorted(clients))
+            # Not who was in that mode already.
+            whose = [one for one in sorted(clients) if _course(after, one) != _course(before, one)]
+            named, previous = " ".join(whose), _course(after, whose[0]).previous
             self._log.record("mode_changed", mode=mode, previous=previous, clients=named, user=user, session=session)
         if decided.held:
             self._log.record("mode_paused" if paused else "mode_resumed", user=user, session=session)
@@ -212,3 +218,7 @@ class ModeChange:
     async def _read(self) -> tuple[ModePlan, str | None]:
         kept = await self._store.read_setting(MODE_SETTING)
         return read_plan(kept, self._default), kept
+
+
+def _course(plan: ModePlan, clients: Clients) -> Course:
+    return plan.apps if clients == "apps" else plan.browsers

@@ -18,6 +18,7 @@ from propylon.errors import ClientError, NotFound, PropylonError
 from propylon.http import openapi, problems
 from propylon.http.accounts_api import AccountsApi
 from propylon.http.confirm_routes import ConfirmRoutes
+from propylon.http.console_routes import ConsoleRoutes
 from propylon.http.context import tongue
 from propylon.http.cors import Cors
 from propylon.http.data_api import DataApi
@@ -71,7 +72,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     routes.append(_route("GET", "/openapi.json", documents.openapi))
     routes.append(_route("GET", "/static/{name}", documents.asset))
     routes += [_route("GET", f"/{name}", documents.browser_client) for name in MODULES]
-    table = _page_table(pages, ConfirmRoutes(services, nonce))
+    table = _page_table(pages, ConfirmRoutes(services, nonce), ConsoleRoutes(services, nonce))
     routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in table]
     starlette = Starlette(
         routes=_merged(routes),
@@ -90,7 +91,9 @@ def _endpoint(rooms: dict[str, Any], name: str) -> Endpoint:
     return endpoint
 
 
-def _page_table(pages: PageRoutes, confirming: ConfirmRoutes) -> tuple[tuple[str, str, Endpoint], ...]:
+def _page_table(
+    pages: PageRoutes, confirming: ConfirmRoutes, console: ConsoleRoutes
+) -> tuple[tuple[str, str, Endpoint], ...]:
     return (
         ("GET", "/", pages.start),
         ("GET", "/login", pages.sign_in_page),
@@ -105,6 +108,9 @@ def _page_table(pages: PageRoutes, confirming: ConfirmRoutes) -> tuple[tuple[str
         ("POST", "/account/password", pages.change_password),
         ("POST", "/account/sessions/end", pages.end_session),
         ("POST", "/account/sessions/end-others", pages.end_others),
+        ("GET", "/console", console.console_page),
+        ("POST", "/console/mode", console.change_mode),
+        ("POST", "/console/pause", console.pause),
         ("POST", "/language", pages.choose_language),
         ("GET", "/docs", pages.reference),
     )

@@ -46,7 +46,7 @@ class ModeApi:
         """Return how sessions travel and how far they have come."""
         principal = await require_principal(self._services, request)
         await require_administrator(self._services, principal, LOOKING)
-        return await self._report()
+        return json_response(mode_out(await self._services.mode_change.view()))
 
     async def change(self, request: Request) -> Response:
         """Turn to another mode, pause, or go on."""
@@ -55,13 +55,12 @@ class ModeApi:
         body = await bodies.json(request, ModeBody)
         if body.mode is UNSET and (body.paused is UNSET or body.clients is not UNSET):
             raise RuleRefused(errors=(("mode", "required", {}),))  # a pause is everybody's
-        await self._services.mode_change.decide(
+        # Counted first: a count that fails says that nothing was changed, and then nothing must have been.
+        view = await self._services.mode_change.view()
+        decided = await self._services.mode_change.decide(
             mode=None if body.mode is UNSET else body.mode,
             clients=CLIENTS if body.clients is UNSET else tuple(dict.fromkeys(body.clients)),
             paused=None if body.paused is UNSET else body.paused,
             by=principal,
         )
-        return await self._report()
-
-    async def _report(self) -> Response:
-        return json_response(mode_out(await self._services.mode_change.view()))
+        return json_response(mode_out(view.after(decided)))

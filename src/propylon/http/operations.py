@@ -191,7 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
                "mode_changed_meanwhile"),
               "Likewise, and the password must have been confirmed within ten minutes. `mode` turns new sign-ins and "
               "asks sessions to move, `for` all clients or for `browsers` or `apps` alone; nobody is signed out. "
-              "`paused` asks nobody to move for a while. Back is the same as there: the mode before.",
+              "`paused` asks nobody to move for a while. Turning round is a change to the mode before.",
               body=ModeBody, security="any"),
     Operation("GET", "/healthz", "monitoring.alive", "operation", "Does this process answer?", {200: Health}),
     Operation("GET", "/readyz", "monitoring.ready", "operation", "Can it serve?",

@@ -9,16 +9,18 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from propylon.core.principal import Principal
+from propylon.core.principal import Principal, User
 from propylon.errors import ClientError, CredentialRefused, PropylonError, RuleRefused
 from propylon.http import problems
 from propylon.http.context import root_of, tongue
+from propylon.http.mode_api import MODE_PERMISSION
 from propylon.http.services import Services
 from propylon.web.pages import Frame, SignInPage
 
 NOTICES = frozenset(
-    {"account_created", "profile_saved", "password_changed", "session_ended", "others_ended", "signed_out"}
-)
+    {"account_created", "profile_saved", "password_changed", "session_ended", "others_ended", "signed_out",
+     "confirmed", "mode_changed", "mode_paused", "mode_resumed", "mode_same"}
+)  # fmt: skip
 NONCE_BYTES = 16
 
 
@@ -50,12 +52,17 @@ class PageRoom:
     async def _frame(self, request: Request, path: str | None = None) -> Frame:
         try:
             principal = await self._principal(request)
-            email = (await self._services.home.read_user(principal.user_id)).email
-        except ClientError:
-            email = None  # the page itself is for everyone; who holds a dead cookie is a visitor
-        return self._frame_of(request, signed_in_as=email, path=path)
+            user = await self._services.home.read_user(principal.user_id)
+        except ClientError:  # the page itself is for everyone; who holds a dead cookie is a visitor
+            return self._frame_of(request, signed_in_as=None, path=path)
+        return self._frame_of(request, signed_in_as=user.email, path=path, console=self._may_console(user))
 
-    def _frame_of(self, request: Request, *, signed_in_as: str | None, path: str | None = None) -> Frame:
+    def _may_console(self, user: User) -> bool:
+        return MODE_PERMISSION in self._services.gate.permissions(user)
+
+    def _frame_of(
+        self, request: Request, *, signed_in_as: str | None, path: str | None = None, console: bool = False
+    ) -> Frame:
         root = root_of(request)
         notice = request.query_params.get("notice")
         return Frame(
@@ -66,6 +73,7 @@ class PageRoom:
             path=path or request.scope["path"].removeprefix(root) or "/",
             signed_in_as=signed_in_as,
             notice=notice if notice in NOTICES else None,
+            console=console,
         )
 
     def _told(self, request: Request, error: PropylonError) -> tuple[str | None, dict[str, list[str]]]:
@@ -79,7 +87,9 @@ class PageRoom:
                 errors.setdefault(name, []).append(said)
         return problems.sentence(spoken, error)[1], errors
 
-    def _html(self, frame: Frame, text: str, status: int = 200, error: PropylonError | None = None) -> Response:
+    def _html(
+        self, frame: Frame, text: str, status: int = 200, error: PropylonError | None = None, *, connects: bool = False
+    ) -> Response:
         # Chromium applies form-action to the redirect after a form post too, so the origins that a sign-in
         # may lead on to have to be named.
         targets = " ".join(("'self'", *self._services.config.origins))
@@ -87,6 +97,8 @@ class PageRoom:
             f"default-src 'none'; style-src 'nonce-{frame.nonce}'; script-src 'nonce-{frame.nonce}';"
             f" img-src 'self' data:; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
         )
+        if connects:  # its script asks for itself again
+            policy += "; connect-src 'self'"
         headers = {"content-security-policy": policy, "content-language": frame.language}
         if error is not None:
             headers |= problems.retry_headers(error)

@@ -221,7 +221,7 @@ class PageRoutes(PageRoom):
             (_row(session, principal.session_id) for session in reversed(sessions)),
             key=lambda row: not row.current,
         )
-        frame = self._frame_of(request, signed_in_as=user.email, path="/account")
+        frame = self._frame_of(request, signed_in_as=user.email, path="/account", console=self._may_console(user))
         page = AccountPage(_view(user), tuple(rows), now, **refill)
         return self._html(frame, services.pages.account(frame, page), status_of_page(error), error)
 

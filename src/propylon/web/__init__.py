@@ -5,6 +5,8 @@ from __future__ import annotations
 from propylon.web.assets import ASSETS, Asset
 from propylon.web.pages import (
     AccountPage,
+    ConsolePage,
+    CourseView,
     FieldErrors,
     Frame,
     Pages,
@@ -21,6 +23,8 @@ __all__ = [
     "ASSETS",
     "AccountPage",
     "Asset",
+    "ConsolePage",
+    "CourseView",
     "FieldErrors",
     "Frame",
     "Pages",

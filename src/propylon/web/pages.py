@@ -34,6 +34,7 @@ class Frame:
         path: path of this page below ``root``, where the language switch returns to (``"/login"``).
         signed_in_as: e-mail of the caller, or None.
         notice: suffix of a ``page.notice.*`` key to show once, or None.
+        console: the caller may open ``/console``, so pages lead there.
     """
 
     language: str
@@ -42,6 +43,7 @@ class Frame:
     path: str
     signed_in_as: str | None
     notice: str | None = None
+    console: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,64 @@ class AccountPage:
 
 
 @dataclass(frozen=True, slots=True)
+class CourseView:
+    """How one kind of client travels.
+
+    Attributes:
+        clients: ``browsers`` or ``apps``.
+        mode: of new sign-ins.
+        moving: there is a change that is not over.
+        moved: live sessions in ``mode``.
+        waiting: those that are to move.
+        others: those in a mode that their client named.
+    """
+
+    clients: str
+    mode: str
+    previous: str | None
+    moving: bool
+    moved: int
+    waiting: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolePage:
+    """The page at ``/console``.
+
+    Attributes:
+        failures: moves that failed since the last change.
+        version: of the decision that is shown. The script loads the page again where there is another one.
+        counted_at: when the sessions were counted, epoch seconds.
+        now: epoch seconds, for "1 minute ago".
+        chosen_mode: ticked in the form, or None.
+        chosen_for: ``all``, ``browsers`` or ``apps``.
+        to_confirm: the password will be asked for first.
+        problem: sentence above the form.
+    """
+
+    courses: tuple[CourseView, ...]
+    paused: bool
+    failures: int
+    version: str
+    counted_at: int
+    now: int
+    chosen_mode: str | None = None
+    chosen_for: str = "all"
+    to_confirm: bool = False
+    problem: str | None = None
+    errors: FieldErrors = field(default_factory=dict)
+
+    @property
+    def ways_back(self) -> tuple[tuple[str, str], ...]:
+        """Who can be turned round, and to which mode: ``all`` at once where both kinds go the same way."""
+        moving = [one for one in self.courses if one.moving and one.previous is not None]
+        if len(moving) > 1 and len({(one.mode, one.previous) for one in moving}) == 1:
+            return (("all", str(moving[0].previous)),)
+        return tuple((one.clients, str(one.previous)) for one in moving)
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemPage:
     """Any refusal, for people; ``title`` and ``detail`` in their language.
 
@@ -208,6 +268,10 @@ class Pages:
     def account(self, frame: Frame, page: AccountPage) -> str:
         """Return ``/account``: profile, devices, security."""
         return self._render("account.html.j2", frame, page=page, sessions=_in_order(page.sessions))
+
+    def console(self, frame: Frame, page: ConsolePage) -> str:
+        """Return ``/console``: how sessions travel, for administrators."""
+        return self._render("console.html.j2", frame, page=page)
 
     def problem(self, frame: Frame, page: ProblemPage) -> str:
         """Return the page of any refusal."""

@@ -88,3 +88,31 @@ if (navigator.clipboard) {
     })
   }
 }
+
+// The progress of a change of mode, for as long as somebody looks at it. The server counts at its own pace.
+const LOOK_EVERY_MS = 5_000
+
+const live = document.getElementById("live")
+if (live?.dataset.live) {
+  const lost = document.getElementById("live-lost")
+  const look = async () => {
+    if (document.hidden) return
+    try {
+      const answer = await fetch(location.pathname, { redirect: "error", cache: "no-store" })
+      lost.hidden = answer.ok
+      if (!answer.ok) return
+      const seen = new DOMParser().parseFromString(await answer.text(), "text/html")
+      const next = seen.getElementById("live")
+      // Somebody has decided otherwise meanwhile: then the buttons are others too.
+      if (next?.dataset.live !== live.dataset.live) return location.reload()
+      live.replaceChildren(...next.childNodes)
+      const [state, said] = [seen, document].map((page) => page.getElementById("live-state"))
+      // Only what is new is read out.
+      if (said.textContent !== state.textContent) said.textContent = state.textContent
+    } catch {
+      lost.hidden = false
+    }
+  }
+  setInterval(look, LOOK_EVERY_MS)
+  document.addEventListener("visibilitychange", look)
+}
