@@ -33,6 +33,30 @@ class Streamed(Protocol):
         """Let go of it."""
 
 
+class Woken:
+    """A stream that sleeps until there is something to say, or until it is over."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self._over = False
+
+    def wake(self) -> None:
+        """Tell it that there is something."""
+        self._news.set()
+
+    def cut_off(self) -> None:
+        """End it, with nothing said: whoever reads it has gone or may no longer, or this process stops."""
+        self._over = True
+        self._news.set()
+
+    async def _news_within(self, wait_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._news.wait(), wait_s)
+        except TimeoutError:
+            return False
+        return True
+
+
 class EventStream(Response):
     """One stream, sent until one of the two ends it."""
 

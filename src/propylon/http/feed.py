@@ -23,7 +23,7 @@ from propylon.core.verifiers import StoredVerifier
 from propylon.errors import PropylonError, Unavailable
 from propylon.flows.gate import Gate
 from propylon.flows.verifiers import Verifiers
-from propylon.http.event_stream import HEARTBEAT, event
+from propylon.http.event_stream import HEARTBEAT, Woken, event
 from propylon.ports import Clock
 
 logger = logging.getLogger("propylon")
@@ -48,23 +48,13 @@ class Frame(NamedTuple):
     text: bytes
 
 
-class Reader:
+class Reader(Woken):
     """One follower of the feed."""
 
     def __init__(self, feed: Feed, verifier_id: str, cursor: int, snapshot: tuple[bytes, ...] | None) -> None:
+        super().__init__()
         self.verifier_id = verifier_id
         self._feed, self._cursor, self._snapshot = feed, cursor, snapshot
-        self._news = asyncio.Event()
-        self._over = False
-
-    def wake(self) -> None:
-        """Tell it that there is something."""
-        self._news.set()
-
-    def cut_off(self) -> None:
-        """End it: the verifier was removed, or this process stops."""
-        self._over = True
-        self._news.set()
 
     def close(self) -> None:
         """Leave."""
@@ -90,13 +80,6 @@ class Reader:
                 yield chunk
             elif not await self._news_within(HEARTBEAT_S):
                 yield HEARTBEAT if self._feed.is_fresh() else b""
-
-    async def _news_within(self, wait_s: float) -> bool:
-        try:
-            await asyncio.wait_for(self._news.wait(), wait_s)
-        except TimeoutError:
-            return False
-        return True
 
 
 class Feed:

@@ -22,7 +22,7 @@ from propylon.errors import CredentialRefused, PropylonError, TooMany, Unavailab
 from propylon.flows.gate import Gate
 from propylon.flows.refusals import refused
 from propylon.flows.session_data import AtHome
-from propylon.http.event_stream import HEARTBEAT, event
+from propylon.http.event_stream import HEARTBEAT, Woken, event
 from propylon.ports import Clock, SessionReader
 
 logger = logging.getLogger("propylon")
@@ -39,24 +39,14 @@ MAX_STREAMS, MAX_STREAMS_EACH = 5_000, 20
 Spell = Callable[[PropylonError], bytes]
 
 
-class SessionStream:
+class SessionStream(Woken):
     """One holder of a session who wants to know when it ends."""
 
     def __init__(self, streams: SessionStreams, principal: Principal, spell: Spell) -> None:
+        super().__init__()
         self.session_id, self.user_id = principal.session_id, principal.user_id
         self._streams, self._spell = streams, spell
-        self._news = asyncio.Event()
-        self._news.set()  # it may have ended between the check of its credential and now
-        self._over = False
-
-    def wake(self) -> None:
-        """Let it look at its session."""
-        self._news.set()
-
-    def cut_off(self) -> None:
-        """End it, with nothing said: its holder has gone, or this process stops."""
-        self._over = True
-        self._news.set()
+        self.wake()  # it may have ended between the check of its credential and now
 
     def close(self) -> None:
         """Leave."""
@@ -76,13 +66,6 @@ class SessionStream:
                     return
             if not await self._news_within(min(HEARTBEAT_S, max(ASK_AGAIN_S, look_again_at - self._streams.now()))):
                 yield HEARTBEAT
-
-    async def _news_within(self, wait_s: float) -> bool:
-        try:
-            await asyncio.wait_for(self._news.wait(), wait_s)
-        except TimeoutError:
-            return False
-        return True
 
 
 Ending = tuple[str, CredentialRefused]
