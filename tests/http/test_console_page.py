@@ -161,8 +161,9 @@ async def test_nobody_has_the_permission_by_default(
     await service.runtime.accounts.add(NewAccount(email=email, password=PASSWORD, roles=(role,) if role else ()))
     client = connect(service)
     await sign_in(client, email=email)
-    answers = [await client.get(CONSOLE), *[await client.post(path, data=data) for path, data in FORMS]]
-    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    nonsense = (MODE, {"mode": "tokens"})
+    answers = [await client.get(CONSOLE), *[await client.post(path, data=data) for path, data in (*FORMS, nonsense)]]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 403]
     assert not any("progress" in answer.text for answer in answers)
     assert await untouched(service)
     log.assert_not_recorded("mode_changed")
