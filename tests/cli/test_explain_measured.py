@@ -208,7 +208,11 @@ def _no_effort(told: dict[str, Any]) -> None:
     told["effort"] = "some"
 
 
-@pytest.mark.parametrize("content", [*BROKEN, _no_rounds, _no_time, _no_effort], ids=str)
+def _named(content: Any) -> str:
+    return content.__name__ if callable(content) else str(content)
+
+
+@pytest.mark.parametrize("content", [*BROKEN, _no_rounds, _no_time, _no_effort], ids=_named)
 def test_broken_results_are_said_and_settings_explained_all_the_same(program: Run, content: Any) -> None:
     """A file that happens to lie there, perhaps of an older version, is no reason to say nothing."""
     DEFAULT.parent.mkdir()
@@ -221,7 +225,7 @@ def test_broken_results_are_said_and_settings_explained_all_the_same(program: Ru
     assert "propylon agora run --quick load" in said
 
 
-@pytest.mark.parametrize("content", [*BROKEN, _no_rounds, _no_time, _no_effort], ids=str)
+@pytest.mark.parametrize("content", [*BROKEN, _no_rounds, _no_time, _no_effort], ids=_named)
 def test_broken_results_that_were_asked_for_are_refused(program: Run, content: Any) -> None:
     """Whoever names them expects figures; the reason says which file."""
     Path("mine").mkdir()

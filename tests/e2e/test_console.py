@@ -110,6 +110,25 @@ def test_who_is_signed_out_meanwhile_is_told_that_nothing_is_refreshed(served: S
     expect(page.locator("#live-lost")).to_be_visible(timeout=IN_TIME_MS)
 
 
+def test_a_page_that_nobody_minds_keeps_nobody_signed_in(served: Served, visitor: Arrive) -> None:
+    """Each look is activity of the session: after ten minutes without a sign of somebody there is none."""
+    page = visitor()
+    page.clock.install()
+    enter(page, served)
+    choose(page, "bearer", "browsers")
+    with page.expect_request("**/console"):
+        page.clock.fast_forward("00:06")
+    page.clock.fast_forward("10:01")
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url))
+    for _ in range(3):
+        page.clock.fast_forward("00:06")
+    page.keyboard.press("Shift")
+    with page.expect_request("**/console"):
+        page.clock.fast_forward("00:06")
+    assert len(looks) == 1
+
+
 @pytest.mark.parametrize("javascript", [True, False])
 def test_there_paused_and_back(served: Served, visitor: Arrive, *, javascript: bool) -> None:
     """With a script and without one."""

@@ -18,7 +18,7 @@ from propylon.ports import Clock, SecurityLog, Store
 
 
 class CourseReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of client travels, and how many live sessions are where."""
+    """How one kind of client travels, and how far it has come; see ``ModeReport``."""
 
     mode: str
     previous: str | None
@@ -33,7 +33,7 @@ class ModeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         mode: of new sign-ins.
         previous: the mode before, or None.
         moved: live sessions in that mode.
-        left: live sessions in another.
+        left: live sessions that are to move there; those whose client named another mode at sign-in stay as they are.
         errors: moves that failed since the last change, on all nodes; a node adds its own within two minutes.
         paused: nobody is asked to move at the moment.
         apps: where clients that are no browsers have a mode of their own; ``mode`` and ``previous`` are the browsers'.
@@ -116,8 +116,7 @@ class ModeView(msgspec.Struct, frozen=True):
 
     def _report_of(self, clients: Clients) -> CourseReport:
         seen = self.progress(clients)
-        left = seen.waiting + seen.others
-        return CourseReport(mode=seen.mode, previous=seen.previous, moved=seen.moved, left=left)
+        return CourseReport(mode=seen.mode, previous=seen.previous, moved=seen.moved, left=seen.waiting)
 
     def _sessions(self, clients: Clients) -> dict[Mode, int]:
         found: dict[Mode, int] = {}

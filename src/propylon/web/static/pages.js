@@ -91,12 +91,15 @@ if (navigator.clipboard) {
 
 // The progress of a change of mode, for as long as somebody looks at it. The server counts at its own pace.
 const LOOK_EVERY_MS = 5_000
+// Every look is a request of whoever is signed in: a page that nobody minds must not keep them signed in for ever.
+const MINDED_FOR_MS = 600_000
 
 const live = document.getElementById("live")
 if (live?.dataset.live) {
   const lost = document.getElementById("live-lost")
+  let minded = Date.now()
   const look = async () => {
-    if (document.hidden) return
+    if (document.hidden || Date.now() - minded > MINDED_FOR_MS) return
     try {
       const answer = await fetch(location.pathname, { redirect: "error", cache: "no-store" })
       lost.hidden = answer.ok
@@ -115,4 +118,7 @@ if (live?.dataset.live) {
   }
   setInterval(look, LOOK_EVERY_MS)
   document.addEventListener("visibilitychange", look)
+  for (const sign of ["pointermove", "pointerdown", "keydown", "scroll"]) {
+    addEventListener(sign, () => (minded = Date.now()), { passive: true })
+  }
 }
