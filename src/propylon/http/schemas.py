@@ -146,7 +146,7 @@ class CourseOut(Struct):
 
 
 class ModeOut(Struct):
-    """How sessions travel. ``moved`` and ``left`` are live sessions in the mode and in others, ``counted_at``.
+    """How sessions travel. ``moved`` and ``left`` are live sessions in the mode and still to move, ``counted_at``.
 
     ``apps`` is there where clients that are no browsers have a mode of their own; ``mode`` and ``previous`` are the
     browsers' then.
