@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,11 @@ from propylon.agora.results import Effort, Findings, NotMeasured, Status, Varian
 from propylon.agora.said import Said
 from propylon.agora.stage import Absent, Stage
 
+# Connections are open by then, and what is asked for again and again has been asked for some hundred times.
+WARM_UP_S = 0.2
+# As many as the smallest machine has processors that the agora is made for.
+AT_ONCE = 2
+
 logger = logging.getLogger("propylon.agora")
 
 Reading = Mapping[str, float]
@@ -21,7 +27,10 @@ Reading = Mapping[str, float]
 
 Measure = Callable[[], Reading]
 Prepare = Callable[[Stage, ExitStack], Measure]
-"""Starts what a variant needs (whatever it starts is ended by the stack) and returns what one round measures."""
+"""Starts what a variant needs (whatever it starts is ended by the stack) and returns what one round measures.
+
+Others are started at the same time, from other threads.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class Study:
         stage: the servers and programs of this machine.
         findings: what was found so far.
         progress: told of each step, a share between 0 and 1.
+        warming: whether what is measured now does not count.
     """
 
     effort: Effort
@@ -93,6 +103,7 @@ class Study:
     quantities: Mapping[str, Quantity]
     findings: Findings
     progress: Callable[[float], None] = field(default=lambda _: None)
+    warming: bool = False
 
     @property
     def rounds(self) -> int:
@@ -103,6 +114,10 @@ class Study:
         """Return what fits the effort."""
         return quick if self.effort == "quick" else full
 
+    def span_s(self, quick: float, full: float) -> float:
+        """Return how long to go on: as ``pick``, and no longer than it takes to get warm where it does not count."""
+        return min(WARM_UP_S, quick) if self.warming else float(self.pick(quick, full))
+
     def compare(self, contestants: Sequence[Contestant], *, rounds: int | None = None, warm_up: bool = True) -> None:
         """Measure all of them once a round, so that a machine that drifts drifts for all.
 
@@ -110,11 +125,9 @@ class Study:
         """
         rounds = rounds or self.rounds
         with ExitStack() as stack:
-            running = {
-                one.name: measure
-                for one in contestants
-                if (measure := self._prepared(one, stack, warm_up=warm_up)) is not None
-            }
+            running = self._prepared(contestants, stack)
+            if warm_up:
+                self._warm_up(running)
             for number in range(rounds):
                 for name in tuple(running):
                     reading = self._read(name, running[name])
@@ -135,19 +148,27 @@ class Study:
         """Keep what is no figure with a variant."""
         self.findings.variants[name].facts.update(facts)
 
-    def _prepared(self, contestant: Contestant, stack: ExitStack, *, warm_up: bool) -> Measure | None:
-        self.findings.variants[contestant.name] = Variant(contestant.name, contestant.label)
-        own = ExitStack()
-        try:
-            measure = contestant.prepare(self.stage, own)
-            if warm_up:
-                measure()
-        except BaseException as error:  # noqa: BLE001 - as below
-            own.close()
-            self._fell(contestant.name, error)
-            return None
-        stack.push(own)
-        return measure
+    def _prepared(self, contestants: Sequence[Contestant], stack: ExitStack) -> dict[str, Measure]:
+        """Start what they need, some at the same time, for starting is work of one processor each."""
+        running = {}
+        own = [stack.enter_context(ExitStack()) for _ in contestants]
+        with _threads() as threads:
+            starting = [threads.submit(one.prepare, self.stage, its) for one, its in zip(contestants, own, strict=True)]
+            for one, its, started in zip(contestants, own, starting, strict=True):
+                self.findings.variants[one.name] = Variant(one.name, one.label)
+                try:
+                    running[one.name] = started.result()
+                except BaseException as error:  # noqa: BLE001 - as below
+                    its.close()
+                    self._fell(one.name, error)
+        return running
+
+    def _warm_up(self, running: dict[str, Measure]) -> None:
+        self.warming = True
+        for name in tuple(running):
+            if self._read(name, running[name]) is None:
+                del running[name]
+        self.warming = False
 
     def _read(self, name: str, measure: Measure) -> Reading | None:
         try:
@@ -172,6 +193,15 @@ class Study:
         for quantity, value in reading.items():
             before = figures[quantity].values if quantity in figures else ()
             figures[quantity] = Figure(self.quantities[quantity].unit, (*before, float(value)))
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    threads = ThreadPoolExecutor(AT_ONCE)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)  # an interruption does not wait for what has not begun
 
 
 def judged(experiment: Experiment, findings: Findings, noise: float) -> list[Verdict]:

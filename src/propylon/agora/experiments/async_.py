@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import httpx
 import msgspec
 
 from propylon.agora.experiment import Contestant, Experiment, Measure, Prepare, Quantity, Reading, Study
@@ -13,6 +12,7 @@ from propylon.agora.plots import Bar, Bars, Plot
 from propylon.agora.results import Findings, NotMeasured, Outcome, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Account, Shot, Site, Stage
+from propylon.agora.stage.asking import ask
 from propylon.agora.stage.generator import Request
 from propylon.agora.stage.sites import Mode
 
@@ -81,7 +81,7 @@ def _lost(stage: Stage, site: Site, somebody: tuple[str, Account], path: str, ad
 
 
 def _number(site: Site, headers: dict[str, str]) -> int:
-    data = httpx.get(f"{site.url}/v1/session/data", headers=headers).json()
+    data = ask("GET", f"{site.url}/v1/session/data", headers=headers).json()
     return int(data.get("n", 0))
 
 

@@ -11,6 +11,7 @@ from propylon.agora.plots import Cell, Matrix, Plot
 from propylon.agora.results import Findings, NotMeasured, Outcome, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Site, Stage
+from propylon.agora.stage.asking import PLAINLY
 from propylon.agora.stage.sites import PASSWORD
 from propylon.core.principal import CredentialKind
 from propylon.errors import PropylonError
@@ -94,7 +95,7 @@ def measure(study: Study) -> None:
 
     def everybody(stage: Stage, kind: str) -> Reading:
         settings = {"password_profile": "unsafe_cheapest"}
-        with stage.propylon(settings) as site, httpx.Client() as http, httpx.Client() as other:
+        with stage.propylon(settings) as site, httpx.Client(**PLAINLY) as http, httpx.Client(**PLAINLY) as other:
             site.sign_up(EMAIL)
             owner = Caller(site, other, dict(SAME_SITE), jar=True)
             owner.sign_in("cookie")
@@ -137,7 +138,7 @@ def _handed_over(site: Site, http: httpx.Client, owner: Caller) -> dict[str, boo
     app = Caller(site, http, {"user-agent": IPHONE, "sec-fetch-site": "same-origin"}, jar=False)
     session_id = app.sign_in("bearer")
     cookie = app.hand_over().headers["set-cookie"].partition(";")[0]
-    with httpx.Client() as web_view:
+    with httpx.Client(**PLAINLY) as web_view:
         page = Caller(site, web_view, {**SAME_SITE, "cookie": cookie}, jar=False)
         done = {"signs_in": True, "asks": page.asks(), "renews": page.renews()}
         ended = _ended(page, session_id, owner)

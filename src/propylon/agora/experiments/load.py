@@ -54,7 +54,7 @@ CROWDED = ("open", "cookie", "token")
 
 def measure(study: Study) -> None:
     """Measure every way at 32 connections, the plain ones at 1 and 256 too, and one beside a storm of sign-ins."""
-    shoot = _Shooting(study, for_s=study.pick(0.5, 2.5), crowd_for_s=study.pick(0.25, 1.5))
+    shoot = _Shooting(study)
 
     def open_to_all(stage: Stage, stack: ExitStack) -> Measure:
         return shoot.at(stack.enter_context(stage.propylon(open_to_all=True)), "/me", {}, crowded=True)
@@ -95,23 +95,24 @@ def measure(study: Study) -> None:
 class _Shooting:
     """Load on one route after another, and what it took."""
 
-    def __init__(self, study: Study, *, for_s: float, crowd_for_s: float) -> None:
-        self._stage, self._for_s, self._crowd_for_s = study.stage, for_s, crowd_for_s
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    @property
+    def _for_s(self) -> float:
+        return self._study.span_s(0.5, 2.5)
 
     def at(self, site: Site, path: str, headers: dict[str, str], *, crowded: bool) -> Measure:
         """Return what measures a route at 32 connections and, where it is ``crowded``, at others after that."""
-        warm = False
 
         def shoot() -> Reading:
-            nonlocal warm
             before_s = site.processor_s()
             answered = self._answered(site, path, headers, CONNECTIONS, self._for_s)
             cost_us = (site.processor_s() - before_s) / answered.total * 1e6
             reading = {"per_second": answered.per_second, "p99_ms": answered.p99_ms, "processor_us": cost_us}
-            for connections in FEW_AND_MANY if crowded and warm else ():
-                answered = self._answered(site, path, headers, connections, self._crowd_for_s)
+            for connections in FEW_AND_MANY if crowded and not self._study.warming else ():
+                answered = self._answered(site, path, headers, connections, self._study.pick(0.25, 1.5))
                 reading |= {f"per_second_{connections}": answered.per_second, f"p99_ms_{connections}": answered.p99_ms}
-            warm = True
             return reading
 
         return shoot
@@ -120,15 +121,14 @@ class _Shooting:
         """Return what measures the route of somebody who is signed in, alone and while others sign in."""
         body = json.dumps({"email": EMAIL, "password": PASSWORD, "mode": "bearer"})
         sign_in = Request("/v1/sessions", "POST", body=body)
-        storm = Shot(site.url, (sign_in,), connections=STORMING, for_s=self._for_s + 0.6)
-        # The storm has begun before it counts.
-        asking = Shot(
-            site.url, (Request("/me", headers=headers),), connections=ASKING, for_s=self._for_s, warm_up_s=0.4
-        )
+        me = Request("/me", headers=headers)
 
         def shoot() -> Reading:
             calm = self._answered(site, "/me", headers, ASKING, self._for_s)
-            signed_in, asked = self._stage.fire_together([storm, asking])
+            storm = Shot(site.url, (sign_in,), connections=STORMING, for_s=self._for_s + 0.6)
+            # The storm has begun before it counts.
+            asking = Shot(site.url, (me,), connections=ASKING, for_s=self._for_s, warm_up_s=0.4)
+            signed_in, asked = self._study.stage.fire_together([storm, asking])
             if asked.errors:
                 raise RuntimeError(f"refused beside sign-ins: {asked.statuses}")
             return {"calm_ms": calm.p99_ms, "p99_ms": asked.p99_ms, "sign_ins": signed_in.per_second}
@@ -137,7 +137,7 @@ class _Shooting:
 
     def _answered(self, site: Site, path: str, headers: dict[str, str], connections: int, for_s: float) -> Answered:
         shot = Shot(site.url, (Request(path, headers=headers),), connections=connections, for_s=for_s)
-        answered = self._stage.fire(shot)
+        answered = self._study.stage.fire(shot)
         if answered.errors:
             raise RuntimeError(f"refused under load: {answered.statuses}")
         return answered

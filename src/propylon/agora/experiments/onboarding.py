@@ -18,6 +18,7 @@ from propylon.agora.plots import Bar, Bars, Cell, Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Variant, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Stage
+from propylon.agora.stage.asking import ask
 from propylon.agora.stage.processes import done, free_port, listens, running, wait_for
 from propylon.agora.stage.sites import PASSWORD, Mode, environ_of
 
@@ -114,7 +115,7 @@ class Operator:
     def asks(self, method: str, url: str, **more: Any) -> httpx.Response:
         """Send what a client has to send, one way or another."""
         self._requests += 1
-        return httpx.request(method, url, timeout=30, **more).raise_for_status()
+        return ask(method, url, timeout=30, **more).raise_for_status()
 
     def has(self, what: str) -> None:
         """Note when something was reached."""

@@ -15,6 +15,7 @@ from propylon.agora.plots import Cell, Matrix, Plot
 from propylon.agora.results import Findings, NotMeasured, Outcome, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Stage
+from propylon.agora.stage.asking import ask
 from propylon.agora.stage.sites import PASSWORD
 
 EMAIL, NAME = "jiwoo.kim@example.com", "김지우"
@@ -29,7 +30,7 @@ def measure(study: Study) -> None:
     def expired_token(stage: Stage) -> Reading:
         with stage.propylon({"access_ttl_s": str(LIFE_S)}) as site:
             account = {"email": EMAIL, "password": PASSWORD, "name": NAME}
-            httpx.post(f"{site.url}/v1/users", json=account).raise_for_status()
+            ask("POST", f"{site.url}/v1/users", json=account).raise_for_status()
             signed_in = site.sign_in(EMAIL, "bearer")
             _wait_until_refused(f"{site.url}/me", signed_in.headers)
             found[OURS] = _read(signed_in.body["access_token"])
@@ -62,7 +63,7 @@ def measure(study: Study) -> None:
 
 def _wait_until_refused(url: str, headers: dict[str, str]) -> None:
     deadline = time.monotonic() + 10 * LIFE_S
-    while httpx.get(url, headers=headers).status_code != httpx.codes.UNAUTHORIZED:
+    while ask("GET", url, headers=headers).status_code != httpx.codes.UNAUTHORIZED:
         if time.monotonic() > deadline:
             raise RuntimeError("the token did not expire")
         time.sleep(0.1)

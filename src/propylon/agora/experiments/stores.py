@@ -29,10 +29,10 @@ STORES = {
 
 def measure(study: Study) -> None:
     """Ask every store, and the cache in front of it."""
-    for_s = study.pick(0.6, 3.0)
 
     def shooting(site: Site, headers: dict[str, str]) -> Measure:
         def per_second(path: str) -> tuple[float, float]:
+            for_s = study.span_s(0.6, 3.0)
             shot = Shot(site.url, (Request(path, headers=headers),), connections=CONNECTIONS, for_s=for_s)
             answered = study.stage.fire(shot)
             if answered.errors:

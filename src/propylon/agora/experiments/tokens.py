@@ -17,6 +17,7 @@ from propylon.agora.plots import Cell, Matrix, Plot
 from propylon.agora.results import Findings, Outcome, Verdict
 from propylon.agora.said import Said
 from propylon.agora.stage import Site, Stage
+from propylon.agora.stage.asking import ask
 from propylon.agora.stage.sites import PASSWORD
 
 EMAIL = "somebody@example.com"
@@ -45,7 +46,7 @@ class Client:
 
     def refresh(self, token: str) -> Tokens | None:
         """Return the next tokens, or None for a refusal."""
-        answer = httpx.post(f"{self._site.url}/v1/session/tokens", json={"refresh_token": token})
+        answer = ask("POST", f"{self._site.url}/v1/session/tokens", json={"refresh_token": token})
         if answer.status_code != httpx.codes.OK:
             return None
         body = answer.json()
@@ -54,19 +55,19 @@ class Client:
     def passes(self, access: str) -> bool:
         """Return whether an access token opens the route."""
         headers = {"authorization": f"Bearer {access}"}
-        return httpx.get(f"{self._site.url}/me", headers=headers).status_code == httpx.codes.OK
+        return ask("GET", f"{self._site.url}/me", headers=headers).status_code == httpx.codes.OK
 
     def sign_out(self, access: str) -> None:
         """End the session of a token."""
         headers = {"authorization": f"Bearer {access}"}
-        httpx.delete(f"{self._site.url}/v1/session", headers=headers).raise_for_status()
+        ask("DELETE", f"{self._site.url}/v1/session", headers=headers).raise_for_status()
 
     def change_password(self, access: str) -> None:
         """Change the password, and back."""
         headers = {"authorization": f"Bearer {access}"}
         for old, new in ((PASSWORD, PASSWORD + " 2"), (PASSWORD + " 2", PASSWORD)):
             body = {"current_password": old, "new_password": new}
-            httpx.put(f"{self._site.url}/v1/user/password", json=body, headers=headers).raise_for_status()
+            ask("PUT", f"{self._site.url}/v1/user/password", json=body, headers=headers).raise_for_status()
 
     def rotate_keys(self) -> None:
         """Sign with a new key from now on."""
@@ -74,7 +75,7 @@ class Client:
 
     def public_keys(self) -> list[dict[str, Any]]:
         """Return the published keys."""
-        keys: list[dict[str, Any]] = httpx.get(f"{self._site.url}/.well-known/jwks.json").json()["keys"]
+        keys: list[dict[str, Any]] = ask("GET", f"{self._site.url}/.well-known/jwks.json").json()["keys"]
         return keys
 
 

@@ -51,7 +51,10 @@ def measure(study: Study) -> None:
             stage: Stage, mode: Mode = mode, settings: dict[str, str] = settings, roles: tuple[str, ...] = roles
         ) -> Reading:
             with stage.propylon(settings) as site:
-                site.add_user(EMAIL, roles)
+                if roles:
+                    site.add_user(EMAIL, roles)
+                else:
+                    site.sign_up(EMAIL)
                 headers = {**BROWSER, **site.sign_in(EMAIL, mode).headers}
                 first, indexed = _over_http2(site, headers, requests, never_index=False)
                 _, never_indexed = _over_http2(site, headers, requests, never_index=True)

@@ -11,12 +11,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from propylon.agora.stage.browsers import Visitor, lenient_visitor
-from propylon.agora.stage.generator import Answered, Shot, fire
+from propylon.agora.stage.generator import Answered, Shot
 from propylon.agora.stage.nginx import Balancer, nginx
 from propylon.agora.stage.pages import Pages, pages
 from propylon.agora.stage.postgres import PostgresServer
 from propylon.agora.stage.processes import Absent, free_port
 from propylon.agora.stage.redis import RedisServer, ReplicatedRedis
+from propylon.agora.stage.senders import Senders
 from propylon.agora.stage.sites import APP, Account, Site, serving, starting
 
 __all__ = [
@@ -32,9 +33,11 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix="propylon-agora-"))
         # PostgreSQL, started as root, runs as another account and has to get through here.
         self.folder.chmod(0o755)
+        self._senders = Senders(self.folder)
 
     def close(self) -> None:
         """Remove what was written. Whoever started a server has stopped it."""
+        self._senders.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
@@ -122,12 +125,12 @@ class Stage:
 
     def fire(self, shot: Shot) -> Answered:
         """Send requests from a process of its own, and return what came back."""
-        return fire(shot)
+        return self._senders.fire(shot)
 
     def fire_together(self, shots: Sequence[Shot]) -> list[Answered]:
         """Send several shots at the same time."""
-        with ThreadPoolExecutor(len(shots)) as senders:
-            return list(senders.map(fire, shots))
+        with ThreadPoolExecutor(len(shots)) as threads:
+            return list(threads.map(self.fire, shots))
 
     def new_folder(self) -> Path:
         """Make an empty folder, which goes with the others."""

@@ -1,15 +1,14 @@
 """Load over real sockets: connections that send, wait for the answer, and send again.
 
-It runs in a process of its own (``python -m propylon.agora.stage.generator``), which is told what to send on standard
-input and tells on standard output what came back. One request at a time on each connection, kept open; an answer that
-never comes is an error, not a wait for ever.
+It runs in processes of its own (``python -m propylon.agora.stage.generator``), which are told what to send on standard
+input and tell on standard output what came back, a line each. One request at a time on each connection, kept open; an
+answer that never comes is an error, not a wait for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -19,7 +18,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from propylon.agora.figures import percentile
-from propylon.agora.stage.processes import guarded
 
 ANSWER_WITHIN_S = 10.0
 
@@ -96,19 +94,6 @@ class Answered(msgspec.Struct):
     def errors(self) -> int:
         """Requests that were refused or not answered."""
         return sum(count for status, count in self.statuses.items() if not status.startswith("2"))
-
-
-def fire(shot: Shot) -> Answered:
-    """Send from a process of its own, so that the sender's work is not the server's."""
-    command = [sys.executable, "-m", "propylon.agora.stage.generator"]
-    within_s = shot.for_s + shot.warm_up_s + 60
-    with guarded() as group:
-        done = subprocess.run(  # noqa: S603 - our own words
-            command, input=msgspec.json.encode(shot), capture_output=True, timeout=within_s, check=False, **group
-        )
-    if done.returncode != 0:
-        raise RuntimeError(f"the load generator failed: {done.stderr.decode(errors='replace')[-500:]}")
-    return msgspec.json.decode(done.stdout, type=Answered)
 
 
 class _Tally:
@@ -260,13 +245,15 @@ def spelled(request: Request, host: str) -> bytes:
 
 
 def main() -> None:
-    """Do what standard input says."""
+    """Do what standard input says, line by line."""
     with suppress(ImportError):
         import uvloop  # noqa: PLC0415 - twice as fast where there is one
 
         uvloop.install()
-    shot = msgspec.json.decode(sys.stdin.buffer.read(), type=Shot)
-    sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(send(shot))))
+    for line in sys.stdin.buffer:
+        answered = asyncio.run(send(msgspec.json.decode(line, type=Shot)))
+        sys.stdout.buffer.write(msgspec.json.encode(answered) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ def program(name: str, package: str) -> str:
 def running(command: Sequence[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program with its children in a group of its own, and end all of them."""
     with log.open("ab") as output, guarded() as group:
-        options |= {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL, **group}
-        process = subprocess.Popen(command, **options)  # noqa: S603 - our own words
-        try:
-            yield process
-        finally:
-            stop(process)
+        options = {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL, **options, **group}
+        with subprocess.Popen(command, **options) as process:  # noqa: S603 - our own words
+            try:
+                yield process
+            finally:
+                stop(process)
 
 
 @contextmanager

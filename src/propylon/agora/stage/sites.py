@@ -17,6 +17,7 @@ import httpx
 
 from propylon.agora import naive
 from propylon.agora.stage import processes
+from propylon.agora.stage.asking import ask
 
 OPEN_TO_ALL = "PROPYLON_AGORA_OPEN"
 APP = "propylon.agora.site:application"
@@ -61,7 +62,7 @@ class Site:
 
     def sign_up(self, email: str) -> None:
         """Make an account."""
-        httpx.post(f"{self.url}/v1/users", json={"email": email, "password": PASSWORD}).raise_for_status()
+        ask("POST", f"{self.url}/v1/users", json={"email": email, "password": PASSWORD}).raise_for_status()
 
     def add_user(self, email: str, roles: Sequence[str]) -> None:
         """Make an account with roles, as an administrator does."""
@@ -72,7 +73,7 @@ class Site:
     def sign_in(self, email: str, mode: Mode = "cookie") -> Account:
         """Sign in, and return what a client then presents."""
         body = {"email": email, "password": PASSWORD, "mode": mode}
-        answer = httpx.post(f"{self.url}/v1/sessions", json=body)
+        answer = ask("POST", f"{self.url}/v1/sessions", json=body)
         answer.raise_for_status()
         said = answer.json()
         if mode == "cookie":
@@ -154,6 +155,6 @@ def expires_at(access_token: str) -> float:
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK
+        return ask("GET", f"{url}/readyz", timeout=2).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False

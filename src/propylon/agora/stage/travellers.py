@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from propylon.agora.stage.asking import PLAINLY
 from propylon.agora.stage.sites import PASSWORD
 
 # A load balancer tries another server where one does not answer.
@@ -95,7 +96,7 @@ class Crowd:
         self._chance = random.Random(11)  # noqa: S311 - who goes where, the same on every machine
         limits = httpx.Limits(max_connections=at_once)
         headers = {"host": host} if host is not None else {}
-        self._client = httpx.AsyncClient(timeout=ANSWER_WITHIN_S, limits=limits, headers=headers)
+        self._client = httpx.AsyncClient(**PLAINLY, timeout=ANSWER_WITHIN_S, limits=limits, headers=headers)
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # each holds their own
         self.people = [Traveller(self, f"traveller-{number}@example.com") for number in range(people)]
         self._over = False
