@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,8 @@ import pytest
 from propylon.agora.stage.generator import Answered, Request, Shot, send
 from propylon.agora.stage.nginx import Balancer
 from propylon.agora.stage.pages import Received, pages
+from propylon.agora.stage.processes import Broke, free_port
+from propylon.agora.stage.senders import Senders
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
@@ -60,6 +62,19 @@ def test_a_connection_that_was_closed_between_two_requests_is_no_error() -> None
     answered, connections = asked(Shot("", (Request("/"),), for_s=0.6, pause_s=0.05), hangs_up=True)
     assert set(answered.statuses) == {"200"}
     assert len(connections) == answered.total > 1
+
+
+def test_a_sender_is_kept_and_one_that_dies_is_not_used_again(tmp_path: Path) -> None:
+    """The shot that it had fails, and says so; the next one is sent by another."""
+    senders, nowhere = Senders(tmp_path), Shot(f"http://127.0.0.1:{free_port()}", (Request("/"),))
+    with closing(senders):
+        assert [senders.fire(nowhere).statuses for _ in range(2)] == [{"0": 1}] * 2
+        (kept,) = senders._idle
+        kept.kill()
+        with pytest.raises(Broke, match="load generator"):
+            senders.fire(nowhere)
+        assert senders.fire(nowhere).errors == 1
+        assert kept not in senders._idle
 
 
 def test_the_balancer_says_who_answered_in_the_end(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import cast
 
 import pytest
 from tests.agora.planting import NOISE, found, results
 
 from propylon.agora import running
-from propylon.agora.experiment import Contestant, Experiment, Prepare, Quantity, Study, judged, status_of
+from propylon.agora.experiment import Contestant, Experiment, Measure, Prepare, Quantity, Study, judged, status_of
 from propylon.agora.experiments import load
 from propylon.agora.results import Findings
 from propylon.agora.results import load as loaded
@@ -93,6 +95,33 @@ def test_what_is_missing_on_a_machine_is_not_run_and_says_what_to_install() -> N
     assert variant.reason is not None
     assert "apt install redis-server" in variant.reason.en
     assert "apt install redis-server" in variant.reason.ko
+
+
+def test_two_start_at_the_same_time() -> None:
+    """Each waits for the other, and both are measured."""
+    findings, both = Findings("x"), Barrier(2, timeout=30)
+
+    def meets(one: Contestant) -> Contestant:
+        def prepare(stage: Stage, stack: ExitStack) -> Measure:
+            both.wait()
+            return one.prepare(stage, stack)
+
+        return replace(one, prepare=prepare)
+
+    study(findings).compare([meets(contestant(name, [9, 1, 2, 3])) for name in "ab"])
+    assert [variant.figures["us"].values for variant in findings.variants.values()] == [(1, 2, 3)] * 2
+
+
+def test_what_does_not_count_is_short() -> None:
+    """A warm-up goes on for less than a round, and never for longer than one."""
+    one, spans = study(Findings("x")), list[tuple[float, float]]()
+
+    def notes() -> dict[str, float]:
+        spans.append((one.span_s(0.6, 3.0), one.span_s(0.1, 3.0)))
+        return {"us": 1}
+
+    one.compare([Contestant("a", Said("a", "a"), lambda *_: notes)], rounds=1)
+    assert spans == [(0.2, 0.1), (0.6, 0.1)]
 
 
 def test_an_interruption_is_passed_on_and_ends_what_was_started() -> None:

@@ -36,6 +36,8 @@ class Senders:
         in_time, _, _ = select.select([sender.stdout], [], [], shot.warm_up_s + shot.for_s + _LATE_S)
         line = sender.stdout.readline() if in_time else b""
         if not line:
+            with suppress(BrokenPipeError):
+                sender.stdin.close()  # or what it did not take would be sent once more in the end
             raise Broke(f"the load generator failed: {self._log.read_text(errors='replace')[-500:].strip()}")
         self._idle.append(sender)
         return msgspec.json.decode(line, type=Answered)
