@@ -61,7 +61,7 @@ def measure(study: Study) -> None:
 
     def signed_in(name: str, mode: Mode, path: str, store: str = "sqlite", **settings: str) -> Contestant:
         def prepare(stage: Stage, stack: ExitStack) -> Measure:
-            site = stack.enter_context(stage.propylon(_settings(store, stage, stack) | settings))
+            site = stack.enter_context(stage.propylon(stack.enter_context(stage.stores(store)) | settings))
             site.sign_up(EMAIL)
             return shoot.at(site, path, site.sign_in(EMAIL, mode).headers, crowded=name in CROWDED)
 
@@ -141,14 +141,6 @@ class _Shooting:
         if answered.errors:
             raise RuntimeError(f"refused under load: {answered.statuses}")
         return answered
-
-
-def _settings(store: str, stage: Stage, stack: ExitStack) -> dict[str, str]:
-    if store == "redis":
-        return {"session_store": stack.enter_context(stage.redis()).url}
-    if store == "postgres":
-        return {"store": stack.enter_context(stage.postgres()).new_database()}
-    return {}
 
 
 def judge(findings: Findings, noise: float) -> Sequence[Verdict]:

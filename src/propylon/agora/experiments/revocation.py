@@ -38,7 +38,7 @@ def measure(study: Study) -> None:
 
     def on(store: str) -> Prepare:
         def prepare(stage: Stage, stack: ExitStack) -> Measure:
-            settings = {"password_profile": "unsafe_cheapest", **_settings(store, stage, stack)}
+            settings = {"password_profile": "unsafe_cheapest", **stack.enter_context(stage.stores(store))}
             nodes = stack.enter_context(stage.nodes(NODES, settings))
             nodes[0].sign_up(EMAIL)
 
@@ -61,14 +61,6 @@ def measure(study: Study) -> None:
     for life_min in LIVES_MIN:
         label = Said("wait until it expires, {life} min", "만료될 때까지 기다림, {life}분").filled(life=life_min)
         study.once(f"wait_{life_min}", label, lambda _, life_min=life_min: _waiting(life_min))  # type: ignore[misc]
-
-
-def _settings(store: str, stage: Stage, stack: ExitStack) -> dict[str, str]:
-    if store == "redis":
-        return {"session_store": stack.enter_context(stage.redis()).url}
-    if store == "postgres":
-        return {"store": stack.enter_context(stage.postgres()).new_database()}
-    return {}
 
 
 async def _revoked(nodes: Sequence[Site]) -> list[float]:
@@ -183,7 +175,7 @@ EXPERIMENT = Experiment(
         "p99_ms": Quantity(Said("lag, 99th percentile", "지연, 99번째 백분위"), "ms", "less"),
         "through": Quantity(Said("requests that still pass", "그사이 통과하는 요청"), "", "less"),
     },
-    takes_s={"quick": 20, "full": 60},
+    takes_s={"quick": 10, "full": 60},
     measure=measure,
     judge=judge,
     plots=plots,

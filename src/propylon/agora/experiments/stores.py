@@ -25,6 +25,7 @@ STORES = {
     "postgres": Said("PostgreSQL", "PostgreSQL"),
     "redis": Said("sessions in Redis, accounts in PostgreSQL", "세션은 Redis, 계정은 PostgreSQL"),
 }
+BEHIND = {"redis": ("redis", "postgres")}
 
 
 def measure(study: Study) -> None:
@@ -32,7 +33,7 @@ def measure(study: Study) -> None:
 
     def shooting(site: Site, headers: dict[str, str]) -> Measure:
         def per_second(path: str) -> tuple[float, float]:
-            for_s = study.span_s(0.6, 3.0)
+            for_s = study.span_s(0.5, 3.0)
             shot = Shot(site.url, (Request(path, headers=headers),), connections=CONNECTIONS, for_s=for_s)
             answered = study.stage.fire(shot)
             if answered.errors:
@@ -47,22 +48,14 @@ def measure(study: Study) -> None:
 
     def on(store: str) -> Prepare:
         def prepare(stage: Stage, stack: ExitStack) -> Measure:
-            site = stack.enter_context(stage.propylon(_settings(store, stage, stack)))
+            settings = stack.enter_context(stage.stores(*BEHIND.get(store, (store,))))
+            site = stack.enter_context(stage.propylon(settings))
             site.sign_up(EMAIL)
             return shooting(site, site.sign_in(EMAIL, "cookie").headers)
 
         return prepare
 
     study.compare([Contestant(store, label, on(store)) for store, label in STORES.items()])
-
-
-def _settings(store: str, stage: Stage, stack: ExitStack) -> dict[str, str]:
-    if store == "memory":
-        return {"store": "memory://"}
-    if store == "sqlite":
-        return {}
-    settings = {"store": stack.enter_context(stage.postgres()).new_database()}
-    return settings | ({"session_store": stack.enter_context(stage.redis()).url} if store == "redis" else {})
 
 
 def judge(findings: Findings, noise: float) -> Sequence[Verdict]:
@@ -133,7 +126,7 @@ EXPERIMENT = Experiment(
         "p99_ms": Quantity(Said("99th percentile", "99번째 백분위 응답 시간"), "ms", "less"),
         "cached": Quantity(Said("requests a second, cached", "초당 요청(캐시)"), "req/s", "more"),
     },
-    takes_s={"quick": 15, "full": 90},
+    takes_s={"quick": 17, "full": 90},
     measure=measure,
     judge=judge,
     plots=plots,

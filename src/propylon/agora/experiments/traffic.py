@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
 
-from propylon.agora.experiment import Experiment, Quantity, Reading, Study
+from propylon.agora.experiment import Contestant, Experiment, Measure, Prepare, Quantity, Reading, Study
 from propylon.agora.plots import Bar, Bars, Plot
 from propylon.agora.results import Findings, Outcome, Verdict
 from propylon.agora.said import Said
@@ -32,37 +33,41 @@ BROWSER = {
 }
 ROLES = ",".join(f"department-{number}-editor" for number in range(12))
 
-VARIANTS: dict[str, tuple[Said, Mode, dict[str, str], tuple[str, ...]]] = {
-    "cookie": (Said("cookie", "쿠키"), "cookie", {}, ()),
-    "hs256": (Said("token HS256", "토큰 HS256"), "bearer", {"algorithm": "HS256"}, ()),
-    "es256": (Said("token ES256 (default)", "토큰 ES256(기본값)"), "bearer", {}, ()),
-    "eddsa": (Said("token EdDSA", "토큰 EdDSA"), "bearer", {"algorithm": "EdDSA"}, ()),
-    "rs256": (Said("token RS256", "토큰 RS256"), "bearer", {"algorithm": "RS256"}, ()),
-    "es256_roles": (Said("token ES256, 12 roles", "토큰 ES256, 역할 12개"), "bearer", {}, tuple(ROLES.split(","))),
+VARIANTS: dict[str, tuple[Said, tuple[Mode, dict[str, str], tuple[str, ...]]]] = {
+    "cookie": (Said("cookie", "쿠키"), ("cookie", {}, ())),
+    "hs256": (Said("token HS256", "토큰 HS256"), ("bearer", {"algorithm": "HS256"}, ())),
+    "es256": (Said("token ES256 (default)", "토큰 ES256(기본값)"), ("bearer", {}, ())),
+    "eddsa": (Said("token EdDSA", "토큰 EdDSA"), ("bearer", {"algorithm": "EdDSA"}, ())),
+    "rs256": (Said("token RS256", "토큰 RS256"), ("bearer", {"algorithm": "RS256"}, ())),
+    "es256_roles": (Said("token ES256, 12 roles", "토큰 ES256, 역할 12개"), ("bearer", {}, tuple(ROLES.split(",")))),
 }
 
 
 def measure(study: Study) -> None:
     """Send the same request by every way, and count what leaves and what arrives."""
     requests = study.pick(100, 1_000)
-    for number, (name, (label, mode, settings, roles)) in enumerate(VARIANTS.items()):
 
-        def action(
-            stage: Stage, mode: Mode = mode, settings: dict[str, str] = settings, roles: tuple[str, ...] = roles
-        ) -> Reading:
-            with stage.propylon(settings) as site:
-                if roles:
-                    site.add_user(EMAIL, roles)
-                else:
-                    site.sign_up(EMAIL)
-                headers = {**BROWSER, **site.sign_in(EMAIL, mode).headers}
+    def by(mode: Mode, settings: dict[str, str], roles: tuple[str, ...]) -> Prepare:
+        def prepare(stage: Stage, stack: ExitStack) -> Measure:
+            site = stack.enter_context(stage.propylon(settings))
+            if roles:
+                site.add_user(EMAIL, roles)
+            else:
+                site.sign_up(EMAIL)
+            headers = {**BROWSER, **site.sign_in(EMAIL, mode).headers}
+
+            def send() -> Reading:
                 first, indexed = _over_http2(site, headers, requests, never_index=False)
                 _, never_indexed = _over_http2(site, headers, requests, never_index=True)
                 over_2 = {"first_2": first, "request_2": indexed, "never_indexed_2": never_indexed}
                 return {**_over_http1(stage, site, headers), **over_2}
 
-        study.once(name, label, action)
-        study.progress((number + 1) / len(VARIANTS))
+            return send
+
+        return prepare
+
+    contestants = [Contestant(name, label, by(*how)) for name, (label, how) in VARIANTS.items()]
+    study.compare(contestants, rounds=1, warm_up=False)
 
 
 def _over_http1(stage: Stage, site: Site, headers: dict[str, str]) -> Reading:
@@ -180,7 +185,7 @@ EXPERIMENT = Experiment(
         "never_indexed_2": Quantity(Said("next, never indexed", "다음 요청, 압축 제외"), "bytes", "less"),
         "answer_1": Quantity(Said("answer, HTTP/1.1", "응답, HTTP/1.1"), "bytes", ""),
     },
-    takes_s={"quick": 10, "full": 14},
+    takes_s={"quick": 5, "full": 14},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -106,6 +106,21 @@ class Stage:
             yield server
 
     @contextmanager
+    def stores(self, *names: str) -> Iterator[dict[str, str]]:
+        """Run what some stores need, and yield the settings that name them.
+
+        Args:
+            names: ``memory`` or ``postgres`` for everything, and SQLite without either; ``redis`` for the sessions.
+        """
+        with ExitStack() as stack:
+            settings = {"store": "memory://"} if "memory" in names else {}
+            if "postgres" in names:
+                settings["store"] = stack.enter_context(self.postgres()).new_database()
+            if "redis" in names:
+                settings["session_store"] = stack.enter_context(self.redis()).url
+            yield settings
+
+    @contextmanager
     def nginx(self, ports: Sequence[int], *, policy: str = "") -> Iterator[Balancer]:
         """Run an nginx in front of servers; ``policy`` is a line of its ``upstream``."""
         with nginx(self.new_folder(), ports, policy=policy) as balancer:
