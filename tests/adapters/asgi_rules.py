@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 import pytest
-from tests.http.driving import SESSION_COOKIE, Connect, MakePropylon, bearer, refused, sign_in, sign_up
+from tests.http.driving import SESSION_COOKIE, Connect, MakePropylon, bearer, opened, refused, sign_in, sign_up
 from tests.verifier.issuer import Issuer, eventually, refuses
 
 from propylon import Propylon, SetupError
@@ -188,35 +188,6 @@ async def credentials(propylon: Propylon, connect: Connect) -> tuple[dict[str, s
     await sign_in(client)
     token = (await sign_in(connect(propylon, PUBLIC_URL), "bearer"))["access_token"]
     return {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}, bearer(token), user["id"]
-
-
-async def opened(app: Any, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
-    """Open a websocket and return all that the app sends."""
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost:8000"), *((k.encode(), v.encode()) for k, v in headers.items())],
-        "client": ("127.0.0.1", 40_000),
-        "server": ("127.0.0.1", 8000),
-        "subprotocols": [],
-        "state": {},
-    }
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append({name: value for name, value in message.items() if name not in ("subprotocol", "headers", "bytes")})
-
-    await app(scope, receive, send)
-    return sent
 
 
 @asynccontextmanager

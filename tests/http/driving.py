@@ -121,6 +121,35 @@ async def kept_after_its_answer(app: Any, headers: dict[str, str]) -> bool:
         gc.enable()
 
 
+async def opened(app: Any, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
+    """Open a websocket and return all that the app sends."""
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost:8000"), *((k.encode(), v.encode()) for k, v in headers.items())],
+        "client": ("127.0.0.1", 40_000),
+        "server": ("127.0.0.1", 8000),
+        "subprotocols": [],
+        "state": {},
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append({name: value for name, value in message.items() if name not in ("subprotocol", "headers", "bytes")})
+
+    await app(scope, receive, send)
+    return sent
+
+
 def bearer(token: str) -> dict[str, str]:
     """Return the header that presents an access token."""
     return {"authorization": f"Bearer {token}"}

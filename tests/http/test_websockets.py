@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, WebSocket
-from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, sign_in
+from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, opened, sign_in
 
 from propylon import Propylon
 from propylon.adapters.fastapi import Auth, SignedIn
@@ -25,35 +23,6 @@ def live(propylon: Propylon) -> FastAPI:
     return app
 
 
-async def connected(app: Any, headers: dict[str, str]) -> list[dict[str, Any]]:
-    """Open a websocket to ``/live`` and return all that the app sends."""
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": "/live",
-        "raw_path": b"/live",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost:8000"), *((k.encode(), v.encode()) for k, v in headers.items())],
-        "client": ("127.0.0.1", 40_000),
-        "server": ("127.0.0.1", 8000),
-        "subprotocols": [],
-        "state": {},
-    }
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    return sent
-
-
 async def test_a_websocket_knows_who_is_calling(propylon: Propylon, connect: Connect) -> None:
     """S105: by token from anywhere, by cookie from our own pages."""
     client = connect(propylon)
@@ -61,7 +30,7 @@ async def test_a_websocket_knows_who_is_calling(propylon: Propylon, connect: Con
     await sign_in(client)
     cookie = {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}", "origin": "http://localhost:8000"}
     for headers in (cookie, token):
-        sent = await connected(live(propylon), headers)
+        sent = await opened(live(propylon), "/live", headers)
         assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
 
 
@@ -78,12 +47,14 @@ async def test_no_page_of_another_site_opens_a_websocket_with_a_cookie(propylon:
         (bearer("nonsense"), "credential_malformed"),
     ]
     for headers, code in refusals:
-        assert await connected(live(propylon), headers) == [{"type": "websocket.close", "code": 1008, "reason": code}]
+        assert await opened(live(propylon), "/live", headers) == [
+            {"type": "websocket.close", "code": 1008, "reason": code}
+        ]
 
 
 async def test_propylon_itself_has_no_websockets(in_memory: Propylon) -> None:
     """Its own address closes them, without a look at who asks."""
-    (closed,) = await connected(in_memory, {})
+    (closed,) = await opened(in_memory, "/live", {})
     assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
-    refused_path = await connected(in_memory.protect(in_memory), bearer("x"))
+    refused_path = await opened(in_memory.protect(in_memory), "/live", bearer("x"))
     assert refused_path[0]["type"] == "websocket.close"

@@ -18,7 +18,7 @@ from propylon.agora.stage.postgres import PostgresServer
 from propylon.agora.stage.processes import Absent, free_port
 from propylon.agora.stage.redis import RedisServer, ReplicatedRedis
 from propylon.agora.stage.senders import Senders
-from propylon.agora.stage.sites import APP, Account, Site, serving, starting
+from propylon.agora.stage.sites import APP, Account, Site, starting
 
 __all__ = [
     "Absent", "Account", "Answered", "Balancer", "Pages", "PostgresServer", "RedisServer", "ReplicatedRedis", "Shot",
@@ -58,8 +58,8 @@ class Stage:
             app: another app, as ``module:factory``.
         """
         chosen = settings or {}
-        with serving(self.new_folder(), open_to_all=open_to_all, workers=workers, settings=chosen, app=app) as site:
-            yield site
+        with starting(self.new_folder(), open_to_all=open_to_all, workers=workers, settings=chosen, app=app) as ready:
+            yield ready()
 
     @contextmanager
     def nodes(
@@ -83,7 +83,7 @@ class Stage:
         stores = [{"store": f"sqlite:///{folder}/node{number}.db"} if own_stores else {} for number in range(count)]
         with ExitStack() as stack:
             # The first one makes the key and the store; then the others start at the same time.
-            first = stack.enter_context(serving(folder, settings=shared | stores[0], app=app))
+            first = stack.enter_context(starting(folder, settings=shared | stores[0], app=app))()
             others = [stack.enter_context(starting(folder, settings=shared | own, app=app)) for own in stores[1:]]
             yield [first, *(ready() for ready in others)]
 

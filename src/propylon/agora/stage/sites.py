@@ -95,20 +95,6 @@ class Site:
 
 
 @contextmanager
-def serving(
-    folder: Path,
-    *,
-    settings: Mapping[str, str],
-    open_to_all: bool = False,
-    workers: int = 1,
-    app: str = APP,
-) -> Iterator[Site]:
-    """Run a server until the block ends."""
-    with starting(folder, settings=settings, open_to_all=open_to_all, workers=workers, app=app) as started:
-        yield started()
-
-
-@contextmanager
 def starting(
     folder: Path,
     *,
