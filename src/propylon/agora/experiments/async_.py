@@ -145,7 +145,7 @@ EXPERIMENT = Experiment(
         "mixed_up": Quantity(Said("answered as somebody else", "다른 사람으로 응답"), "", "less"),
         "lost": Quantity(Said("additions lost", "잃은 횟수"), "", "less"),
     },
-    takes_s={"quick": 4, "full": 30},
+    takes_s={"quick": 4, "full": 9},
     measure=measure,
     judge=judge,
     plots=plots,

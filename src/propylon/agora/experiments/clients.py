@@ -226,7 +226,7 @@ EXPERIMENT = Experiment(
         "여기서 잰 것으로는 달라지지 않습니다. 할 수 있는지 없는지의 문제입니다.",
     ),
     quantities={"done": Quantity(Said("things done, of five", "다섯 가지 중 해낸 일"), "", "more")},
-    takes_s={"quick": 4, "full": 8},
+    takes_s={"quick": 4, "full": 4},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -234,7 +234,7 @@ EXPERIMENT = Experiment(
         "again_us": Quantity(Said("again", "다시"), "us", "less"),
         "sign_us": Quantity(Said("signing", "서명"), "us", "less"),
     },
-    takes_s={"quick": 1, "full": 15},
+    takes_s={"quick": 1, "full": 5},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -265,7 +265,7 @@ EXPERIMENT = Experiment(
         "refreshes": Quantity(Said("renewals a visit", "방문당 갱신"), "", "less"),
         "exposed_s": Quantity(Said("life left to a copied token", "복사된 토큰의 남은 수명"), "s", "less"),
     },
-    takes_s={"quick": 1, "full": 12},
+    takes_s={"quick": 1, "full": 2},
     measure=measure,
     judge=judge,
     plots=plots,

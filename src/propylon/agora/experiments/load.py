@@ -325,7 +325,7 @@ EXPERIMENT = Experiment(
         "그때마다 서명을 검증해야 한다면(crypto 참고) 달라집니다.",
     ),
     quantities=QUANTITIES,
-    takes_s={"quick": 30, "full": 160},
+    takes_s={"quick": 30, "full": 290},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -147,7 +147,7 @@ EXPERIMENT = Experiment(
         "answered": Quantity(Said("requests answered meanwhile", "그사이 처리된 요청"), "", "more"),
         "until_all_s": Quantity(Said("until all have moved", "모두 옮길 때까지"), "s", "less"),
     },
-    takes_s={"quick": 6, "full": 60},
+    takes_s={"quick": 6, "full": 12},
     measure=measure,
     judge=judge,
     plots=plots,

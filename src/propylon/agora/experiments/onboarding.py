@@ -356,7 +356,7 @@ EXPERIMENT = Experiment(
         "first_s": Quantity(Said("first sign-in after", "첫 로그인까지"), "s", "less"),
         "second_s": Quantity(Said("accepted elsewhere after", "다른 서버가 받아들이기까지"), "s", "less"),
     },
-    takes_s={"quick": 9, "full": 150},
+    takes_s={"quick": 9, "full": 62},
     measure=measure,
     judge=judge,
     plots=plots,

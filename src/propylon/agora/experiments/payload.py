@@ -157,7 +157,7 @@ EXPERIMENT = Experiment(
         "personal": Quantity(Said("of them about a person", "그중 개인 정보"), "", "less"),
         "size": Quantity(Said("size", "크기"), "bytes", "less"),
     },
-    takes_s={"quick": 2, "full": 5},
+    takes_s={"quick": 2, "full": 3},
     measure=measure,
     judge=judge,
     plots=plots,

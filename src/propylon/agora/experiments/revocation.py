@@ -175,7 +175,7 @@ EXPERIMENT = Experiment(
         "p99_ms": Quantity(Said("lag, 99th percentile", "지연, 99번째 백분위"), "ms", "less"),
         "through": Quantity(Said("requests that still pass", "그사이 통과하는 요청"), "", "less"),
     },
-    takes_s={"quick": 10, "full": 60},
+    takes_s={"quick": 10, "full": 45},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -389,7 +389,7 @@ EXPERIMENT = Experiment(
             Said("a sign-out counts everywhere after", "로그아웃이 모든 서버에 미치기까지"), "s", "less"
         ),
     },
-    takes_s={"quick": 30, "full": 170},
+    takes_s={"quick": 30, "full": 145},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -374,7 +374,7 @@ EXPERIMENT = Experiment(
         ),
         "works_for_s": Quantity(Said("what was taken works for", "빼낸 것이 통하는 시간"), "s", "less"),
     },
-    takes_s={"quick": 12, "full": 45},
+    takes_s={"quick": 12, "full": 52},
     measure=measure,
     judge=judge,
     plots=plots,

@@ -126,7 +126,7 @@ EXPERIMENT = Experiment(
         "p99_ms": Quantity(Said("99th percentile", "99번째 백분위 응답 시간"), "ms", "less"),
         "cached": Quantity(Said("requests a second, cached", "초당 요청(캐시)"), "req/s", "more"),
     },
-    takes_s={"quick": 17, "full": 90},
+    takes_s={"quick": 17, "full": 126},
     measure=measure,
     judge=judge,
     plots=plots,

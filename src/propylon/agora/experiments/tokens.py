@@ -276,7 +276,7 @@ EXPERIMENT = Experiment(
         "탭이 하나뿐이고, 응답을 잃지 않으며, 공격받지 않는 클라이언트라면 달라집니다.",
     ),
     quantities={"held": Quantity(Said("cases that come out right", "맞게 처리한 경우"), "", "more")},
-    takes_s={"quick": 2, "full": 6},
+    takes_s={"quick": 2, "full": 2},
     measure=measure,
     judge=judge,
     plots=plots,

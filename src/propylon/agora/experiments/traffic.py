@@ -185,7 +185,7 @@ EXPERIMENT = Experiment(
         "never_indexed_2": Quantity(Said("next, never indexed", "다음 요청, 압축 제외"), "bytes", "less"),
         "answer_1": Quantity(Said("answer, HTTP/1.1", "응답, HTTP/1.1"), "bytes", ""),
     },
-    takes_s={"quick": 5, "full": 14},
+    takes_s={"quick": 5, "full": 9},
     measure=measure,
     judge=judge,
     plots=plots,

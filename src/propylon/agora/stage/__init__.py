@@ -95,7 +95,7 @@ class Stage:
 
     @contextmanager
     def replicated_redis(self) -> Iterator[ReplicatedRedis]:
-        """Run a Redis with a replica, and a Sentinel that lets the one take over for the other."""
+        """Run a Redis with replicas, and a Sentinel that lets one of them take over."""
         with ReplicatedRedis(self.new_folder) as servers:
             yield servers
 

@@ -1,9 +1,9 @@
-"""A Redis of the agora's own, alone or with a replica that takes over."""
+"""A Redis of the agora's own, alone or with replicas of which one takes over."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Self
 
 from propylon.agora.stage.processes import free_port, kill, listens, program, running, wait_for
 
+REPLICAS = 2
 _SERVICE = "sessions"
 # A replica that comes is sent everything at once instead of after five seconds, in which others might come too.
 _AT_ONCE = ("--repl-diskless-sync-delay", "0")
@@ -62,8 +63,9 @@ class RedisServer:
 
 
 class ReplicatedRedis:
-    """A master, a replica, and a Sentinel that promotes the replica when the master is gone; a context manager.
+    """A master, two replicas, and a Sentinel that promotes one when the master is gone; a context manager.
 
+    Two: a write is acknowledged once a replica has it, so when the only one has taken over none is until another comes.
     Three Sentinels would outvote one that errs. Here nobody cuts it off, so that one is enough to measure with.
     """
 
@@ -78,18 +80,20 @@ class ReplicatedRedis:
         return f"redis+sentinel://127.0.0.1:{self._sentinel_port}/{_SERVICE}?db=0"
 
     def __enter__(self) -> Self:
-        """Start all, and wait until the replica has what the master has and the Sentinel knows of it."""
+        """Start all, and wait until the replicas have what the master has and the Sentinel knows of them."""
         with ExitStack() as starting:
             starting.enter_context(self.master)
             follows = ("--replicaof", f"127.0.0.1 {self.master.port}")
-            replica = starting.enter_context(RedisServer(self._new_folder(), *_AT_ONCE, *follows))
+            replicas = [
+                starting.enter_context(RedisServer(self._new_folder(), *_AT_ONCE, *follows)) for _ in range(REPLICAS)
+            ]
             folder = self._new_folder()
             (folder / "sentinel.conf").write_text(
                 _SENTINEL.format(port=self._sentinel_port, folder=folder, service=_SERVICE, master=self.master.port)
             )
             command = [program("redis-server", "redis-server"), str(folder / "sentinel.conf"), "--sentinel"]
             process = starting.enter_context(running(command, folder / "log"))
-            wait_for(lambda: self._is_watched(replica), process, folder / "log")
+            wait_for(lambda: self._is_watched(replicas), process, folder / "log")
             self._stack = starting.pop_all()
         return self
 
@@ -97,11 +101,17 @@ class ReplicatedRedis:
         """Stop all."""
         self._stack.close()
 
-    def _is_watched(self, replica: RedisServer) -> bool:
+    def _is_watched(self, replicas: Sequence[RedisServer]) -> bool:
         import redis  # noqa: PLC0415 - an extra, which every store on Redis needs
 
-        with suppress(redis.RedisError), redis.Redis(port=replica.port) as of_replica:
-            follows = of_replica.info("replication").get("master_link_status") == "up"
-            with redis.Redis(port=self._sentinel_port) as of_sentinel:
-                return bool(follows and of_sentinel.sentinel_master(_SERVICE)["num-slaves"] == 1)
+        with suppress(redis.RedisError), redis.Redis(port=self._sentinel_port) as of_sentinel:
+            known = of_sentinel.sentinel_master(_SERVICE)["num-slaves"]
+            return bool(known == REPLICAS and all(_follows(replica) for replica in replicas))
         return False
+
+
+def _follows(replica: RedisServer) -> bool:
+    import redis  # noqa: PLC0415 - likewise
+
+    with redis.Redis(port=replica.port) as asked:
+        return bool(asked.info("replication").get("master_link_status") == "up")
