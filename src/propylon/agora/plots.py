@@ -140,7 +140,10 @@ def picture(plot: Bars | Lines, language: str) -> str:
 
 
 def _draw_bars(axes: Axes, plot: Bars) -> list[Said]:
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415 - as in ``svg``
+
     places = range(len(plot.bars))
+    longest = max((bar.high for bar in plot.bars), default=1)
     values = [bar.value for bar in plot.bars]
     spread = [[bar.value - bar.low for bar in plot.bars], [bar.high - bar.value for bar in plot.bars]]
     axes.barh(places, values, height=0.62, color=_SERIES[0], zorder=2)
@@ -152,8 +155,10 @@ def _draw_bars(axes: Axes, plot: Bars) -> list[Said]:
     axes.set_xlabel(plot.axis.en)
     if plot.logarithmic:
         axes.set_xscale("log")
+        axes.set_xlim(right=longest * 12)  # room for the figure beside it
+        axes.xaxis.set_major_locator(LogLocator(numticks=5))
     else:
-        axes.set_xlim(0, max((bar.high for bar in plot.bars), default=1) * 1.18 or 1)
+        axes.set_xlim(0, longest * 1.18 or 1)
     axes.xaxis.set_major_formatter(_as_people_read)
     for place, bar in zip(places, plot.bars, strict=True):
         axes.annotate(spelled(bar.value), (max(bar.high, bar.value), place), xytext=(4, 0),
