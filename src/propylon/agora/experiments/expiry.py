@@ -177,10 +177,10 @@ def _at_order(findings: Findings) -> Verdict:
     outcome: Outcome = "holds" if short == 0 else ("partly" if long < short else "does_not_hold")
     said = Said(
         "A token issued when the order begins breaks {short:.0f} of 1,000 orders at 5 minutes (people take longer than "
-        "that to finish) and {long:.1f} at 60. It saves the order and not the visit: {asked:.0f} sign-ins in 1,000 visits "
+        "that to finish) and {long:.2g} at 60. It saves the order and not the visit: {asked:.0f} sign-ins in 1,000 visits "
         "remain at 15 minutes.",
         "주문을 시작할 때 새로 발급하면 5분에서 1,000건 중 {short:.0f}건(주문을 끝내는 데 더 걸린 사람들), 60분에서 "
-        "{long:.1f}건이 깨집니다. 주문은 구하지만 방문은 아닙니다. 15분이면 방문 1,000번에 로그인 {asked:.0f}번이 남습니다.",
+        "{long:.2g}건이 깨집니다. 주문은 구하지만 방문은 아닙니다. 15분이면 방문 1,000번에 로그인 {asked:.0f}번이 남습니다.",
     )
     asked = findings.median("at_order_15", "sign_ins")
     return Verdict(2, outcome, said.filled(short=short, long=long, asked=asked))

@@ -133,8 +133,8 @@ def _choose_well(findings: Findings, slowest: str) -> Verdict:
     outcome: Outcome = "partly" if ours < short else "holds"
     said = Said(
         "The life alone leaves a revoked user {short:.0f} more requests at 5 minutes and {long:.0f} at an hour; with the feed it is "
-        "{ours:.3f}. A short life is then the second line, for a verifier that has lost the feed.",
-        "수명만으로는 내보낸 사용자가 5분이면 {short:.0f}번, 1시간이면 {long:.0f}번 더 요청합니다. 피드가 있으면 {ours:.3f}번입니다. 그러면 짧은 "
+        "{ours:.3g}. A short life is then the second line, for a verifier that has lost the feed.",
+        "수명만으로는 내보낸 사용자가 5분이면 {short:.0f}번, 1시간이면 {long:.0f}번 더 요청합니다. 피드가 있으면 {ours:.3g}번입니다. 그러면 짧은 "
         "수명은 피드를 잃은 검증자를 위한 두 번째 방어선입니다.",
     )
     return Verdict(1, outcome, said.filled(short=short, long=long, ours=ours))
