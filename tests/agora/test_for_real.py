@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from propylon.agora.experiment import Study, judged
-from propylon.agora.experiments import multilogin, payload, tokens
+from propylon.agora.experiments import multilogin, payload, stores, tokens
 from propylon.agora.results import Findings
 from propylon.agora.said import Said
 from propylon.agora.stage import Stage
@@ -46,6 +49,63 @@ def test_a_limit_that_leaks_is_found(stage: Stage, monkeypatch: pytest.MonkeyPat
     leaky = {name: value for name, value in multilogin.FAST.items() if name != "session_limit"}
     monkeypatch.setattr(multilogin, "FAST", leaky)
     assert studied(stage, multilogin.EXPERIMENT).verdicts[0].outcome == "does_not_hold"
+
+
+class Slowed(NamedTuple):
+    """A server behind a wire that takes its time."""
+
+    url: str
+
+
+@contextmanager
+def slowed(port: int, by_s: float) -> Iterator[int]:
+    """Yield a port from which everything goes on to another one and comes back later."""
+    loop = asyncio.new_event_loop()
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def go_on(source: asyncio.StreamReader, target: asyncio.StreamWriter, wait_s: float) -> None:
+        while data := await source.read(65_536):
+            await asyncio.sleep(wait_s)
+            target.write(data)
+        target.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, there = await asyncio.open_connection("127.0.0.1", port)
+        for one in (go_on(reader, there, 0.0), go_on(back, writer, by_s)):
+            task = asyncio.create_task(one)
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+
+    async def end() -> None:
+        server.close()
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield server.sockets[0].getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(end())
+    loop.close()
+
+
+def test_a_store_that_is_slow_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same experiment with a Redis whose answers take a tenth of a second says that it is the slower one."""
+    quick = Stage.redis
+
+    @contextmanager
+    def slow(held: Stage) -> Iterator[Slowed]:
+        with quick(held) as server, slowed(server.port, 0.1) as port:
+            yield Slowed(f"redis://127.0.0.1:{port}/0")
+
+    monkeypatch.setattr(Stage, "redis", slow)
+    monkeypatch.setattr(stores, "STORES", {name: stores.STORES[name] for name in ("redis", "postgres")})
+    monkeypatch.setattr(Study, "rounds", 1)
+    findings = studied(stage, stores.EXPERIMENT)
+    assert findings.verdicts[0].outcome == "does_not_hold"
 
 
 def test_the_hard_cases_come_out_right_on_a_real_server(stage: Stage) -> None:
