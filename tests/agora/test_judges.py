@@ -47,6 +47,14 @@ def test_load(planted: Planted, expected: list[str]) -> None:
     assert outcomes(load.EXPERIMENT, found("load", planted)) == expected
 
 
+@pytest.mark.parametrize("fallen", ["storm", "cookie_asked"])
+def test_load_is_judged_without_what_nobody_claimed(fallen: str) -> None:
+    """A variant that fell takes its own sentence away and no other."""
+    planted = {name: figures for name, figures in loads(60, 50, 80, 30).items() if name != fallen}
+    assert outcomes(load.EXPERIMENT, found("load", planted))[:3] == ["holds", "holds", "holds"]
+    assert len(outcomes(load.EXPERIMENT, found("load", planted))) == 4
+
+
 def signed(verify: float, again: float, cookie: float, by_hand: float) -> Planted:
     """Return what the experiment ``crypto`` may find."""
     algorithm = {"verify_us": verify, "again_us": again, "sign_us": 1.0}

@@ -138,6 +138,20 @@ def fall_silent(node: Propylon) -> None:
         stream.heard_at = float("-inf")
 
 
+async def only_memory_answers(node: Propylon, held: People, plain: httpx.AsyncClient) -> None:
+    """Hold that who is remembered is let in and nobody comes or goes; and after so much silence nobody is let in."""
+    for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
+        assert (await ask(client, credential)).status_code == 204
+    refused(await ask(held.new_cookie), 503, "store_unavailable")
+    refused(await tried(plain), 503, "store_unavailable")
+    refused(await renewed(plain, held.refresh), 503, "store_unavailable")
+    refused(await held.leaving.delete("/v1/session"), 503, "store_unavailable")
+    assert (await plain.get("/readyz")).status_code == 503
+    fall_silent(node)
+    for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
+        refused(await ask(client, credential), 503, "store_unavailable")
+
+
 async def test_while_redis_is_away_memory_answers_and_nobody_comes_or_goes(
     make_node: MakeNode, durable_redis: RedisServer, connect: Connect
 ) -> None:
@@ -146,16 +160,7 @@ async def test_while_redis_is_away_memory_answers_and_nobody_comes_or_goes(
     held, plain = await people(node, connect), connect(node)
     durable_redis.kill()
     try:
-        for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
-            assert (await ask(client, credential)).status_code == 204
-        refused(await ask(held.new_cookie), 503, "store_unavailable")
-        refused(await tried(plain), 503, "store_unavailable")
-        refused(await renewed(plain, held.refresh), 503, "store_unavailable")
-        refused(await held.leaving.delete("/v1/session"), 503, "store_unavailable")
-        assert (await plain.get("/readyz")).status_code == 503
-        fall_silent(node)
-        for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
-            refused(await ask(client, credential), 503, "store_unavailable")
+        await only_memory_answers(node, held, plain)
     finally:
         durable_redis.start()
     for client, credential in ((held.cookie, {}), (held.new_cookie, {}), (held.leaving, {}), (plain, held.token)):
@@ -190,16 +195,7 @@ async def test_while_postgresql_is_away_memory_answers_and_nobody_comes_or_goes(
             node = await make_node(store=postgres.url(name, port=wire.port), feed_max_silence_s=NEVER_S)
             held, plain = await people(node, connect), connect(node)
             await cut.aclose()
-            for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
-                assert (await ask(client, credential)).status_code == 204
-            refused(await ask(held.new_cookie), 503, "store_unavailable")
-            refused(await tried(plain), 503, "store_unavailable")
-            refused(await renewed(plain, held.refresh), 503, "store_unavailable")
-            refused(await held.leaving.delete("/v1/session"), 503, "store_unavailable")
-            assert (await plain.get("/readyz")).status_code == 503
-            fall_silent(node)
-            for client, credential in ((held.cookie, {}), (plain, held.token), (plain, held.new_token)):
-                refused(await ask(client, credential), 503, "store_unavailable")
+            await only_memory_answers(node, held, plain)
 
 
 async def test_while_the_accounts_are_away_who_is_known_goes_on_and_may_go(
