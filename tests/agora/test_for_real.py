@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import sys
@@ -64,10 +65,12 @@ def slowed(port: int, by_s: float) -> Iterator[int]:
     under_way: set[asyncio.Task[None]] = set()
 
     async def go_on(source: asyncio.StreamReader, target: asyncio.StreamWriter, wait_s: float) -> None:
-        while data := await source.read(65_536):
-            await asyncio.sleep(wait_s)
-            target.write(data)
-        target.close()
+        try:
+            while data := await source.read(65_536):
+                await asyncio.sleep(wait_s)
+                target.write(data)
+        finally:
+            target.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, there = await asyncio.open_connection("127.0.0.1", port)
@@ -81,6 +84,9 @@ def slowed(port: int, by_s: float) -> Iterator[int]:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.sleep(0.1)  # what was closed is let go of in the loop's next rounds
+        gc.collect()  # here, where a line that was left open is this test's, and not another one's
+        await asyncio.sleep(0)
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever)
