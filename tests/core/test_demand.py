@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from propylon import CredentialRefused, Demand, Forbidden, Principal
+from propylon.core.demand import SIGNED_IN
 
 NOW = 1_800_000_000
 
@@ -90,3 +91,18 @@ def test_what_nobody_can_meet_is_refused_when_it_is_written(asked: dict[str, Any
     """A slip of the pen shows at the start of the app, not as a route that refuses everybody."""
     with pytest.raises(ValueError, match="nobody can meet"):
         Demand.of(**asked)
+
+
+@pytest.mark.parametrize("asked", [{}, {"roles": ()}, {"roles": [], "scopes": frozenset(), "left_s": 0}])
+def test_a_demand_of_nothing_is_that_somebody_is_signed_in(asked: dict[str, Any]) -> None:
+    """It is one object, by which a route knows that there is nothing more to check."""
+    assert Demand.of(**asked) is SIGNED_IN
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"roles": "a"}, {"permissions": "a"}, {"scopes": "a"}, {"fresh_s": 1}, {"left_s": 1}, {"roles": ""}],
+)
+def test_a_demand_of_anything_is_checked(asked: dict[str, Any]) -> None:
+    """Nothing that a route names is taken for nothing."""
+    assert Demand.of(**asked) is not SIGNED_IN

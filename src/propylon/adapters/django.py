@@ -125,32 +125,34 @@ class PropylonMiddleware:
 
     def __call__(self, request: HttpRequest) -> Any:
         """Pass the request on."""
-        self._ask(request)
+        asked = self._ask(request)
         if self._is_async:
-            return self._passed_on(request)
-        return _nobody_elses(request, self._get_response(request))
+            return self._passed_on(request, asked)
+        return _nobody_elses(self._get_response(request), asked)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a refusal of a view (called by Django)."""
         return auth().refusal(request, exception) if isinstance(exception, PropylonError) else None
 
-    async def _passed_on(self, request: HttpRequest) -> HttpResponseBase:
-        return _nobody_elses(request, await self._get_response(request))
+    async def _passed_on(self, request: HttpRequest, asked: Asking) -> HttpResponseBase:
+        return _nobody_elses(await self._get_response(request), asked)
 
-    def _ask(self, request: HttpRequest) -> None:
+    def _ask(self, request: HttpRequest) -> Asking:
         ours: Any = request
+        settled = auth()
         # Over ASGI, Django joins what came in several headers, cookies too: the server's own word is better.
         scope = getattr(request, "scope", None)
-        bridge = auth().blocking
+        bridge = settled.blocking
         asked = bridge.asking(request.META, path=request.path) if scope is None else bridge.asking_in(scope)
         ours.propylon = asked
-        if auth().user_of is not None:
+        if settled.user_of is not None:
             # Of the question and not of the request, which would hold itself: only the garbage collector would end it.
 
             async def auser() -> Any:
                 return await _user_async(asked)
 
             ours.user, ours.auser = SimpleLazyObject(lambda: _user(asked)), auser
+        return asked
 
 
 def asking(request: HttpRequest) -> Asking:
@@ -303,9 +305,9 @@ def anonymous() -> Any:
     return Visitor()
 
 
-def _nobody_elses(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _nobody_elses(response: HttpResponseBase, asked: Asking) -> HttpResponseBase:
     """Keep an answer that depends on who is calling out of shared caches, Django's own too."""
-    if (asked := asking(request)).was_asked:
+    if asked.was_asked:
         for name, value in asked.told:
             _add(response, name, value)
         if response.has_header("Vary"):

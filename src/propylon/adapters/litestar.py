@@ -233,13 +233,13 @@ async def user(request: Connection) -> Principal:
         Forbidden: a cookie came with an unsafe request of another site.
         Unavailable: nobody can say at the moment.
     """
-    scope = _scope(request)
+    scope: dict[str, Any] = request.scope  # type: ignore[assignment]  # no call: this is asked at every request
     try:
         principal: Principal = await scope["propylon"].principal()
     except PropylonError as refusal:
         _close_websocket(scope, refusal)
         raise
-    _know(scope, principal)
+    scope["user"], scope["auth"] = principal, principal.credential
     return principal
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from propylon.blocking.environ import Asked, Environ, Scope
 from propylon.blocking.sides import Elsewhere, Inside, Side
-from propylon.core.demand import Demand
+from propylon.core.demand import SIGNED_IN, Demand
 from propylon.core.principal import Principal, SessionData, User
 from propylon.errors import Conflict, CredentialRefused, PropylonError, SetupError, Unavailable
 from propylon.problems import Answer, status_of
@@ -226,7 +226,8 @@ class Asking(Asked):
     def require(self, demand: Demand) -> Principal:
         """Return the principal where it meets a demand; raises as ``principal`` and ``Demand.check`` do."""
         principal = self._principal or self.principal()
-        self._blocking.side().require(principal, demand)
+        if demand is not SIGNED_IN:
+            self._blocking.side().require(principal, demand)
         return principal
 
     def sign_out(self) -> list[tuple[str, str]]:
@@ -257,7 +258,8 @@ class Asking(Asked):
     async def require_async(self, demand: Demand) -> Principal:
         """Do as ``require`` does."""
         principal = await self.principal_async()
-        self._blocking.side().require(principal, demand)
+        if demand is not SIGNED_IN:
+            self._blocking.side().require(principal, demand)
         return principal
 
     async def sign_out_async(self) -> list[tuple[str, str]]:

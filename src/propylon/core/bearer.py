@@ -17,10 +17,12 @@ def bearer_token(authorization: bytes) -> str | None:
         CredentialRefused: there is no token in it, or not exactly one.
     """
     scheme, _, token = authorization.partition(b" ")
-    if not is_ours(authorization):
+    if scheme.lower() != b"bearer":
+        if is_ours(authorization):
+            # A DPoP-bound token is never good without its proof, which this version does not read.
+            raise CredentialRefused("credential_malformed")
         return None
     token = token.strip(b" ")
-    # A DPoP-bound token is never good without its proof, which this version does not read.
-    if scheme.lower() == b"dpop" or not token or b" " in token:
+    if not token or b" " in token:
         raise CredentialRefused("credential_malformed")
     return token.decode("latin-1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Final
 
 import msgspec
 
@@ -40,21 +40,22 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
         scopes: Names = (),
         fresh_s: int | None = None,
         left_s: int = 0,
-    ) -> Self:
-        """Return a demand; one name may stand without a list around it.
+    ) -> Demand:
+        """Return a demand; one name may stand without a list around it. Where nothing is named it is ``SIGNED_IN``.
 
         Raises:
             ValueError: a time that nobody can meet (``fresh_s`` below 1, ``left_s`` below 0).
         """
         if (fresh_s is not None and fresh_s < 1) or left_s < 0:
             raise ValueError(f"nobody can meet this: {fresh_s=}, {left_s=}")
-        return cls(
+        demand = cls(
             roles=_names(roles),
             permissions=_names(permissions),
             scopes=_names(scopes),
             fresh_s=fresh_s,
             left_s=left_s,
         )
+        return demand if demand != SIGNED_IN else SIGNED_IN
 
     def check(self, principal: Principal, now: int) -> None:
         """Refuse a principal who does not meet it, at ``now`` (epoch seconds).
@@ -73,6 +74,11 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
             raise CredentialRefused("reauthentication_required", max_age_s=self.fresh_s)
         if principal.credential == "access_token" and principal.expires_at - now < self.left_s:
             raise CredentialRefused("token_expiring", left_s=self.left_s)
+
+
+SIGNED_IN: Final = Demand()
+"""Everybody who is signed in meets it: most routes ask for no more, and whoever sees that it is this one need not look
+at the clock."""
 
 
 def _names(given: Names) -> frozenset[str]:

@@ -10,7 +10,6 @@ All of it runs on one event loop, but ``recall_anywhere``, which looks and chang
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from propylon.core.access import AccessTokens, EndedSession, TokenRules
@@ -61,8 +60,9 @@ class Gate:
         self.mode_version = 0  # how often the mode has changed
         self.recalled = self.not_recalled = 0  # credentials that were remembered, and were not
         self._taken_in: bytes | int | None = None  # the feed's bookmark when everything in it had been heard
-        self._elsewhere = threading.Lock()
-        self.recalled_elsewhere = 0  # on other threads than the loop's
+        # On other threads than the loop's, for metrics: without a lock, which every request would take, an interpreter
+        # without the GIL may lose one of two that come in the same instant.
+        self.recalled_elsewhere = 0
 
     def recall(self, credential: Credential) -> Principal | None:
         """Return the principal if it is remembered and need not be verified anew; no I/O, no cryptography."""
@@ -76,8 +76,10 @@ class Gate:
         if self._known.is_stale:
             self.not_recalled += 1
             return None  # whoever verifies learns first whether sessions are to move
-        memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
-        principal = memory(credential.value, self._clock.monotonic())
+        if credential.kind == "access_token":
+            principal = self.tokens.recall(credential.value, self._clock.monotonic())
+        else:
+            principal = self._cookies.get(credential.value, self._clock.monotonic())
         if principal is None:
             self.not_recalled += 1
         else:
@@ -92,11 +94,12 @@ class Gate:
         """
         if self._taken_in is None or self._store.bookmark() != self._taken_in or self._known.is_stale:
             return None
-        memory = self.tokens.recall if credential.kind == "access_token" else self._cookies.get
-        principal = memory(credential.value, self._clock.monotonic())
+        if credential.kind == "access_token":
+            principal = self.tokens.recall(credential.value, self._clock.monotonic())
+        else:
+            principal = self._cookies.get(credential.value, self._clock.monotonic())
         if principal is not None:
-            with self._elsewhere:
-                self.recalled_elsewhere += 1
+            self.recalled_elsewhere += 1
         return principal
 
     async def authenticate(self, credential: Credential, caller: Caller) -> Principal:

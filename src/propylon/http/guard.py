@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+import msgspec
 from starlette.types import Message, Send
 
-from propylon.core.demand import Demand
+from propylon.core.demand import SIGNED_IN, Demand
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused
 from propylon.flows.gate import Gate
 from propylon.http.transport import Transport
 
 
-class Asking:
-    """The question "who is calling?" of one request. Until it is asked it costs nothing."""
+class Asking(msgspec.Struct):
+    """The question "who is calling?" of one request. Until it is asked it costs nothing.
 
-    __slots__ = ("_gate", "_principal", "_scope", "_transport")
+    A struct, which is made without a call of Python: there is one for each request of a guarded app.
+    """
 
-    def __init__(self, gate: Gate, transport: Transport, scope: Any) -> None:
-        # A copy: the scope is to hold this question, and what holds itself waits for the garbage collector.
-        self._gate, self._transport, self._scope = gate, transport, scope.copy()
-        self._principal: Principal | None = None
+    _gate: Gate
+    _transport: Transport
+    _scope: Any
+    _principal: Principal | None = None
 
     async def principal(self) -> Principal:
         """Return the principal.
@@ -32,13 +34,14 @@ class Asking:
             Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
             Unavailable: the store cannot say.
         """
-        if self._principal is None:
+        principal = self._principal
+        if principal is None:
             credential = self._transport.presented(self._scope)
             principal = self._gate.recall(credential)
             if principal is None:
                 principal = await self._gate.verify(credential, self._transport.caller(self._scope))
             self._principal = principal
-        return self._principal
+        return principal
 
     def telling(self, send: Send) -> Send:
         """Return ``send``, which also tells a client that its session is asked to move, once it is known whose."""
@@ -60,7 +63,8 @@ class Asking:
             Forbidden, CredentialRefused: as ``principal`` and ``Demand.check`` do.
         """
         principal = await self.principal()
-        self._gate.require(principal, demand)
+        if demand is not SIGNED_IN:
+            self._gate.require(principal, demand)
         return principal
 
     async def principal_or_none(self) -> Principal | None:

@@ -19,8 +19,9 @@ class Guarding(NamedTuple):
     transport: Transport
 
     def asking(self, scope: Scope) -> Asking:
-        """Return the question for one request."""
-        return Asking(self.gate, self.transport, scope)
+        """Return the question for one request, whose scope may then hold it."""
+        # A copy: what holds itself waits for the garbage collector.
+        return Asking(self.gate, self.transport, dict(scope))
 
 
 class Guard(Protocol):
@@ -52,8 +53,8 @@ class Protect:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
-        gate, transport = self._guard.guarding or await self._guard.ready()
-        asking = scope["propylon"] = Asking(gate, transport, scope)
+        guarding = self._guard.guarding or await self._guard.ready()
+        asking = scope["propylon"] = Asking(guarding.gate, guarding.transport, dict(scope))
         await self._app(scope, receive, asking.telling(send))
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -55,18 +55,17 @@ class Transport:
             CredentialRefused: ``credential_ambiguous`` for two headers or two session cookies (whoever tossed
                 the second one must not choose); ``credential_malformed`` for a bearer header without a token.
         """
-        authorization: bytes | None = None
-        cookies: list[bytes] = []
-        for name, value in scope["headers"]:
-            if name == b"cookie":
-                cookies.append(value)
-            elif name == b"authorization":
-                if authorization is not None:
-                    raise CredentialRefused("credential_ambiguous")
-                authorization = value
-        if authorization is not None and (token := bearer_token(authorization)) is not None:
-            return Credential("access_token", token, ambient=False)
-        value = _only(cookies, self._session_name)
+        headers = scope["headers"]
+        named = dict(headers)
+        authorization = named.get(b"authorization")
+        if authorization is not None:
+            if len(named) < len(headers) and len(all_headers(scope, b"authorization")) > 1:
+                raise CredentialRefused("credential_ambiguous")
+            if (token := bearer_token(authorization)) is not None:
+                return Credential("access_token", token, ambient=False)
+        # A header that came in several lines is named once.
+        line = named.get(b"cookie") if len(named) == len(headers) else _cookie_line(scope)
+        value = _only(line, self._session_name)
         return Credential("cookie", value, ambient=True) if value is not None else None
 
     def presented(self, scope: Scope) -> Credential:
@@ -79,28 +78,28 @@ class Transport:
         credential = self.credential(scope)
         if credential is None:
             raise CredentialRefused("credential_missing")
-        if credential.ambient:
+        if credential.ambient and scope.get("method") not in SAFE_METHODS:
             self.require_same_site(scope)
         return credential
 
     def session_cookie(self, scope: Scope) -> Credential | None:
         """Return the session cookie, whatever else there is."""
-        value = _only(_cookie_headers(scope), self._session_name)
+        value = _only(_cookie_line(scope), self._session_name)
         return Credential("cookie", value, ambient=True) if value is not None else None
 
     def refresh_cookie(self, scope: Scope) -> Credential | None:
         """Return the refresh cookie, or None."""
-        value = _only(_cookie_headers(scope), self._refresh_name)
+        value = _only(_cookie_line(scope), self._refresh_name)
         return Credential("refresh_token", value, ambient=True) if value is not None else None
 
     def foreign_cookie(self, scope: Scope, name: str) -> str | None:
         """Return the cookie of another system, or None; two of them are ambiguous, as ours are."""
-        return _only(_cookie_headers(scope), name.encode())
+        return _only(_cookie_line(scope), name.encode())
 
     def language_cookie(self, scope: Scope) -> str | None:
         """Return the language that the person chose, as it came; None where it is absent or doubled."""
         try:
-            return _only(_cookie_headers(scope), _LANGUAGE_COOKIE)
+            return _only(_cookie_line(scope), _LANGUAGE_COOKIE)
         except CredentialRefused:
             return None
 
@@ -123,8 +122,6 @@ class Transport:
             scope: of the request.
             method: of the original request, behind forward-auth.
         """
-        if (method or scope.get("method")) in SAFE_METHODS:
-            return  # before anything else is looked at: most requests are GET
         if not self.is_same_site(scope, method=method):
             raise Forbidden("cross_site_refused")
 
@@ -232,19 +229,33 @@ def all_headers(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
 
 
-def _cookie_headers(scope: Scope) -> list[bytes]:
-    return all_headers(scope, b"cookie")
+def _cookie_line(scope: Scope) -> bytes | None:
+    """Return all cookies in one line: HTTP/2 may send several (RFC 9113 section 8.2.3)."""
+    lines = all_headers(scope, b"cookie")
+    return b"; ".join(lines) if lines else None
 
 
-def _only(headers: list[bytes], name: bytes) -> str | None:
+def _only(line: bytes | None, name: bytes) -> str | None:
     """Return the value of a cookie; raise ``credential_ambiguous`` where there are two of that name."""
+    if line is None:
+        return None
+    assigned = name + b"="
+    before, found, after = line.partition(assigned)
+    if not found:
+        return None
+    if assigned in after or (before and not before.endswith(b"; ")):
+        return _only_of_all(line, name)  # perhaps a part of another name or value
+    return after.partition(b";")[0].rstrip(b" \t").decode("latin-1")
+
+
+def _only_of_all(line: bytes, name: bytes) -> str | None:
+    """Do as ``_only`` does, looking at each cookie by itself."""
     found: bytes | None = None
-    for line in headers:
-        for pair in line.split(b";"):
-            # Names match exactly: browsers compare prefixes case-blind, so a look-alike in other case is not ours.
-            given, equals, value = pair.strip(b" \t").partition(b"=")
-            if equals and given == name:
-                if found is not None:
-                    raise CredentialRefused("credential_ambiguous")
-                found = value
+    for pair in line.split(b";"):
+        # Names match exactly: browsers compare prefixes case-blind, so a look-alike in other case is not ours.
+        given, equals, value = pair.strip(b" \t").partition(b"=")
+        if equals and given == name:
+            if found is not None:
+                raise CredentialRefused("credential_ambiguous")
+            found = value
     return found.decode("latin-1") if found is not None else None
