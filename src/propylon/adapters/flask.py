@@ -20,7 +20,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, after_this_request, current_app, request
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -69,10 +69,8 @@ class Auth:
         """Guard an app."""
         app.extensions[_EXTENSION] = self
         app.register_error_handler(PropylonError, self._refuse)
-        app.after_request(_tell)
         if self._mount and self._pages is not None:
-            below: Any = DispatcherMiddleware(app.wsgi_app, {self._pages: self.blocking.mount()})
-            app.wsgi_app = below  # type: ignore[method-assign]  # as Flask's documentation has it
+            app.wsgi_app = self._mounted(app, self._pages)  # type: ignore[method-assign]  # as Flask's documentation has it
 
     def data(self) -> SessionData:
         """Return the app's data of the caller's session."""
@@ -104,6 +102,18 @@ class Auth:
         for name, value in _asking().sign_out():
             answer.headers.add(name, value)
         return answer
+
+    def _mounted(self, app: Flask, root: str) -> Any:
+        own, below = app.wsgi_app, f"{root}/"
+        dispatched = DispatcherMiddleware(own, {root: self.blocking.mount()})
+
+        def serve(environ: Any, start_response: Any) -> Any:
+            # The dispatcher takes every path apart, also those of the app itself, which are nearly all.
+            path = environ.get("PATH_INFO", "")
+            served = dispatched if path == root or path.startswith(below) else own
+            return served(environ, start_response)
+
+        return serve
 
     def _refuse(self, error: PropylonError) -> Response:
         told = self.blocking.reply(error, _asking().scope, pages=self._pages)
@@ -150,21 +160,24 @@ def visitor() -> Principal | None:
     return _asking().principal_or_none()
 
 
-def _tell(answer: Response) -> Response:
-    """Tell a client whose session is asked to move, where the request has asked who is calling."""
-    asking: Asking | None = request.environ.get(_ASKING)
-    for name, value in asking.told if asking is not None else ():
-        answer.headers.add(name, value)
-    return answer
-
-
 def _asking() -> Asking:
     environ = request.environ  # once: every look through Flask's proxy costs as much as a look-up of ours
     asking: Asking | None = environ.get(_ASKING)
     if asking is None:
         auth: Auth = current_app.extensions[_EXTENSION]
         asking = environ[_ASKING] = auth.blocking.asking(environ)
+        after_this_request(_telling(asking))
     return asking
+
+
+def _telling(asking: Asking) -> Callable[[Response], Response]:
+    def tell(answer: Response) -> Response:
+        """Tell a client whose session is asked to move."""
+        for name, value in asking.told:
+            answer.headers.add(name, value)
+        return answer
+
+    return tell
 
 
 current_principal = cast("Principal", LocalProxy(lambda: _asking().principal()))
