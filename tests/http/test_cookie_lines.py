@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from propylon.config import made_of
 from propylon.core.principal import Credential
 from propylon.errors import CredentialRefused
+from propylon.http.guard import Asking
 from propylon.http.transport import Transport
 
 NAME = "propylon"
@@ -57,3 +60,13 @@ def test_a_header_that_came_twice_is_seen_twice(names: list[bytes]) -> None:
     with_one_more = [*ours, (b"cookie", f"{NAME}=v".encode())]
     read = seen(with_one_more)
     assert (read.value if isinstance(read, Credential) else read) == (expected or "v")
+
+
+def test_the_question_of_a_request_shows_nothing_of_its_secrets() -> None:
+    """A debugger's page or a log that prints a scope prints the question in it."""
+    secret = "dead-giveaway"
+    gate: Any = None
+    asking = Asking(gate, TRANSPORT, {"type": "http", "headers": [(b"cookie", f"{NAME}={secret}".encode())]})
+    assert "Asking" in repr(asking)
+    assert secret not in repr(asking)
+    assert secret not in str({"propylon": asking})

@@ -9,16 +9,18 @@ import msgspec
 from starlette.types import Message, Send
 
 from propylon.core.demand import SIGNED_IN, Demand
+from propylon.core.discreet import Discreet
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused
 from propylon.flows.gate import Gate
 from propylon.http.transport import Transport
 
 
-class Asking(msgspec.Struct):
+class Asking(Discreet, msgspec.Struct, eq=False):
     """The question "who is calling?" of one request. Until it is asked it costs nothing.
 
-    A struct, which is made without a call of Python: there is one for each request of a guarded app.
+    A struct, which is made without a call of Python: there is one for each request of a guarded app. It shows nothing
+    of itself: a request's headers hold its secrets, and pages of debuggers print what a scope holds.
     """
 
     _gate: Gate
