@@ -20,7 +20,7 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
-from flask import Flask, Response, after_this_request, current_app, request
+from flask import Flask, Response, current_app, request
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -69,6 +69,7 @@ class Auth:
         """Guard an app."""
         app.extensions[_EXTENSION] = self
         app.register_error_handler(PropylonError, self._refuse)
+        app.after_request(_tell)  # runs last, after those of the app, which may ask who is calling
         if self._mount and self._pages is not None:
             app.wsgi_app = self._mounted(app, self._pages)  # type: ignore[method-assign]  # as Flask's documentation has it
 
@@ -160,24 +161,21 @@ def visitor() -> Principal | None:
     return _asking().principal_or_none()
 
 
+def _tell(answer: Response) -> Response:
+    """Tell a client whose session is asked to move, where the request has asked who is calling."""
+    asking: Asking | None = request.environ.get(_ASKING)
+    for name, value in asking.told if asking is not None else ():
+        answer.headers.add(name, value)
+    return answer
+
+
 def _asking() -> Asking:
     environ = request.environ  # once: every look through Flask's proxy costs as much as a look-up of ours
     asking: Asking | None = environ.get(_ASKING)
     if asking is None:
         auth: Auth = current_app.extensions[_EXTENSION]
         asking = environ[_ASKING] = auth.blocking.asking(environ)
-        after_this_request(_telling(asking))
     return asking
-
-
-def _telling(asking: Asking) -> Callable[[Response], Response]:
-    def tell(answer: Response) -> Response:
-        """Tell a client whose session is asked to move."""
-        for name, value in asking.told:
-            answer.headers.add(name, value)
-        return answer
-
-    return tell
 
 
 current_principal = cast("Principal", LocalProxy(lambda: _asking().principal()))
