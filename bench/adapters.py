@@ -3,6 +3,9 @@
 Each figure is a ratio of two rates, measured one right after the other: of a guarded route, and of the same request to
 the same route in an app that has no authentication. Same request means the same header too: some frameworks read all
 cookies of every request, and that is not the price of looking at one.
+
+Every round starts all servers anew: two processes of the same app differ by some hundredths for as long as they live,
+which no number of rounds with one of each would show.
 """
 
 from __future__ import annotations
@@ -11,10 +14,8 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load import ACCOUNT, Site, free_port, needs_wrk, serving, wrk
-from bench.table import interleaved, median_of, ratios
+from bench.table import median_of, ratios
 
 ROUNDS = 5
 SECONDS = 4
@@ -77,27 +78,33 @@ FRAMEWORKS = {
 PEERS_NEED = ("fastapi_users", "rest_framework_simplejwt", "flask_jwt_extended", "aiosqlite")
 
 
-@dataclass
-class Asked:
-    """A way to ask one running app for its route, and what that took, by round.
+class Measured(NamedTuple):
+    """What a route took in one round.
 
     Attributes:
-        rates: requests per second.
-        costs_us: time of the processor per request.
+        rate: requests per second.
+        cost_us: time of the processor per request.
     """
+
+    rate: float
+    cost_us: float
+
+
+class Asked(NamedTuple):
+    """A way to ask one running app for its route."""
 
     site: Site
     header: str
-    rates: list[float] = field(default_factory=list)
-    costs_us: list[float] = field(default_factory=list)
 
-    def ask(self, seconds: int) -> float:
+    def warm_up(self) -> None:
+        """Have connections, caches, and what is made late."""
+        wrk(f"{self.site.url}/me", self.header, seconds=1)
+
+    def measured(self, seconds: int) -> Measured:
         """Ask for so long."""
         before_s = self.site.processor_s()
         rate = wrk(f"{self.site.url}/me", self.header, seconds=seconds)[0]
-        self.rates.append(rate)
-        self.costs_us.append((self.site.processor_s() - before_s) / (rate * seconds) * 1e6)
-        return rate
+        return Measured(rate, (self.site.processor_s() - before_s) / (rate * seconds) * 1e6)
 
 
 class Contestant(NamedTuple):
@@ -106,6 +113,14 @@ class Contestant(NamedTuple):
     name: str
     guarded: Asked
     unguarded: Asked
+
+
+class Compared(NamedTuple):
+    """What both took in one round."""
+
+    name: str
+    guarded: Measured
+    unguarded: Measured
 
 
 class Share(NamedTuple):
@@ -165,27 +180,37 @@ def _needs_peers() -> None:
 def _measured(name: str, server: str, rounds: int, seconds: int) -> list[Row]:
     """Return a row for each way to ask; the peers are measured in the same run and stand beside the first."""
     framework = FRAMEWORKS[name]
-    apps = f"bench.apps.{framework.module}"
-    with ExitStack() as stack:
-        plain = stack.enter_context(_app(server, f"{apps}:plain", "/me"))
-        contestants = []
-        for _, factory in framework.ways:
-            ours = stack.enter_context(_app(server, f"{apps}:{factory}", "/auth/readyz"))
-            contestants += [_contestant(how, ours, plain, header) for how, header in _signed_in(ours).items()]
-        if framework.any_dependency:
-            idle = stack.enter_context(_app(server, f"{apps}:any_dependency", "/me"))
-            contestants.append(_contestant("a dependency that does nothing", idle, plain, "X-Bench: nobody"))
-        contestants += [_peer(stack, server, peer, plain) for peer in framework.peers]
-        asked = [one for contestant in contestants for one in (contestant.unguarded, contestant.guarded)]
-        for one in asked:
-            wrk(f"{one.site.url}/me", one.header, seconds=1)  # connections, caches, and what is made late
-        interleaved(rounds, *[partial(one.ask, seconds) for one in asked])
-    shares = list(map(_share, contestants))
+    shares = list(map(_share, zip(*(_round(framework, server, seconds) for _ in range(rounds)), strict=True)))
     peers = shares[2 * len(framework.ways) :]
     return [
         Row(f"{name}{way}, {server}", shares[2 * number], shares[2 * number + 1], [] if number else peers)
         for number, (way, _) in enumerate(framework.ways)
     ]
+
+
+def _round(framework: Framework, server: str, seconds: int) -> list[Compared]:
+    with ExitStack() as stack:
+        contestants = _contestants(stack, framework, server)
+        for contestant in contestants:
+            contestant.unguarded.warm_up()
+            contestant.guarded.warm_up()
+        return [
+            Compared(name, unguarded=unguarded.measured(seconds), guarded=guarded.measured(seconds))
+            for name, guarded, unguarded in contestants
+        ]
+
+
+def _contestants(stack: ExitStack, framework: Framework, server: str) -> list[Contestant]:
+    apps = f"bench.apps.{framework.module}"
+    plain = stack.enter_context(_app(server, f"{apps}:plain", "/me"))
+    contestants = []
+    for _, factory in framework.ways:
+        ours = stack.enter_context(_app(server, f"{apps}:{factory}", "/auth/readyz"))
+        contestants += [_contestant(how, ours, plain, header) for how, header in _signed_in(ours).items()]
+    if framework.any_dependency:
+        idle = stack.enter_context(_app(server, f"{apps}:any_dependency", "/me"))
+        contestants.append(_contestant("a dependency that does nothing", idle, plain, "X-Bench: nobody"))
+    return [*contestants, *(_peer(stack, server, peer, plain) for peer in framework.peers)]
 
 
 def _contestant(name: str, guarded: Site, plain: Site, header: str) -> Contestant:
@@ -239,14 +264,16 @@ def _command(server: str, factory: str, port: int) -> list[str]:
     return [*python, *threads, "--bind", f"127.0.0.1:{port}", "--log-level", "error", f"{factory}()"]
 
 
-def _share(contestant: Contestant) -> Share:
-    guarded, unguarded = contestant.guarded, contestant.unguarded
+def _share(rounds: Sequence[Compared]) -> Share:
+    guarded, unguarded = [one.guarded for one in rounds], [one.unguarded for one in rounds]
+    rates = [one.rate for one in guarded], [one.rate for one in unguarded]
+    costs_us = [one.cost_us for one in guarded], [one.cost_us for one in unguarded]
     return Share(
-        contestant.name,
-        median_of(ratios(guarded.rates, unguarded.rates)),
-        median_of(ratios(unguarded.costs_us, guarded.costs_us)),
-        (median_of(guarded.rates)[0], median_of(unguarded.rates)[0]),
-        (median_of(guarded.costs_us)[0], median_of(unguarded.costs_us)[0]),
+        rounds[0].name,
+        median_of(ratios(*rates)),
+        median_of(ratios(costs_us[1], costs_us[0])),
+        (median_of(rates[0])[0], median_of(rates[1])[0]),
+        (median_of(costs_us[0])[0], median_of(costs_us[1])[0]),
     )
 
 

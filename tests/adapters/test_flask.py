@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, redirect
+from flask import Blueprint, Flask, Response, redirect, request
 from tests.adapters.prefork import gunicorn
 from tests.adapters.rules import AdapterRules
 from tests.http.driving import EMAIL, PASSWORD
@@ -54,6 +54,20 @@ def guarded(auth: Auth) -> Flask:
     @app.get("/broken")
     def broken() -> str:
         raise SetupError("verifier_audience")
+
+    @app.get("/crash")
+    def crash() -> str:
+        visitor()
+        raise ZeroDivisionError
+
+    @app.get("/hooked")
+    def hooked() -> str:
+        return "asks nobody"
+
+    @app.after_request
+    def ask_late(answer: Response) -> Response:
+        answer.headers["x-somebody"] = str(request.path == "/hooked" and visitor() is not None)
+        return answer
 
     app.register_blueprint(parts)
     auth.init_app(app)
@@ -123,6 +137,21 @@ def test_a_fault_of_the_set_up_is_no_refusal(app: Flask, caplog: pytest.LogCaptu
     """500, and the log says what to change."""
     assert code(Client(app).get("/broken")) == (500, "internal")
     assert "audience" in caplog.text
+
+
+def test_a_move_is_told_whoever_asked(app: Flask, ask: Callable[..., TestResponse]) -> None:
+    """By a hook of the app after its view, and by a view that fails then; who asks nobody is told nothing."""
+    auth: Auth = app.extensions["propylon"]
+    assert isinstance(auth.blocking.source, Propylon)
+    change = auth.blocking.source.runtime.mode_change
+    auth.blocking.run(change.turn("hybrid"))
+    try:
+        crashed, hooked, open_to_all = ask("GET", "/crash"), ask("GET", "/hooked"), ask("GET", "/authors")
+    finally:
+        auth.blocking.run(change.turn("cookie"))
+    assert (crashed.status_code, crashed.headers["propylon-mode"]) == (500, "hybrid")
+    assert (hooked.headers["x-somebody"], hooked.headers["propylon-mode"]) == ("True", "hybrid")
+    assert "propylon-mode" not in open_to_all.headers
 
 
 def test_a_public_url_without_a_path_is_refused_at_the_start() -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # who only verifies has no server installed
 
     Source: TypeAlias = Propylon | Verifier
 
+Wsgi: TypeAlias = Callable[[Any, Any], Any]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -69,9 +71,10 @@ class Auth:
         """Guard an app."""
         app.extensions[_EXTENSION] = self
         app.register_error_handler(PropylonError, self._refuse)
-        app.after_request(_tell)  # runs last, after those of the app, which may ask who is calling
+        guarded = _telling(app.wsgi_app)
         if self._mount and self._pages is not None:
-            app.wsgi_app = self._mounted(app, self._pages)  # type: ignore[method-assign]  # as Flask's documentation has it
+            guarded = self._mounted(guarded, self._pages)
+        app.wsgi_app = guarded  # type: ignore[assignment, method-assign]  # as Flask's documentation has it
 
     def data(self) -> SessionData:
         """Return the app's data of the caller's session."""
@@ -104,14 +107,13 @@ class Auth:
             answer.headers.add(name, value)
         return answer
 
-    def _mounted(self, app: Flask, root: str) -> Any:
-        own, below = app.wsgi_app, f"{root}/"
-        dispatched = DispatcherMiddleware(own, {root: self.blocking.mount()})
+    def _mounted(self, app: Wsgi, root: str) -> Wsgi:
+        dispatched, below = DispatcherMiddleware(app, {root: self.blocking.mount()}), f"{root}/"
 
         def serve(environ: Any, start_response: Any) -> Any:
             # The dispatcher takes every path apart, also those of the app itself, which are nearly all.
             path = environ.get("PATH_INFO", "")
-            served = dispatched if path == root or path.startswith(below) else own
+            served = dispatched if path == root or path.startswith(below) else app
             return served(environ, start_response)
 
         return serve
@@ -161,12 +163,22 @@ def visitor() -> Principal | None:
     return _asking().principal_or_none()
 
 
-def _tell(answer: Response) -> Response:
-    """Tell a client whose session is asked to move, where the request has asked who is calling."""
-    asking: Asking | None = request.environ.get(_ASKING)
-    for name, value in asking.told if asking is not None else ():
-        answer.headers.add(name, value)
-    return answer
+def _telling(app: Wsgi) -> Wsgi:
+    """Tell a client whose session is asked to move, where the request has asked who is calling.
+
+    Outside of Flask, so that hooks of the app, and handlers of its errors, may ask too.
+    """
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *fault: Any) -> Any:
+            asking: Asking | None = environ.get(_ASKING)
+            if asking is not None and (told := asking.told):
+                headers = [*headers, *told]
+            return start_response(status, headers, *fault)
+
+        return app(environ, start)
+
+    return serve
 
 
 def _asking() -> Asking:

@@ -83,7 +83,7 @@ class Inside:
 
     def identify(self, asked: Asked) -> Principal:
         gate, transport = self._guarding
-        credential = transport.presented(asked.credentials)
+        credential = asked.presented(transport)
         principal = gate.recall_anywhere(credential)
         if principal is None:
             principal = self.run(self._verified(credential, transport.caller(asked.scope)))
@@ -91,7 +91,7 @@ class Inside:
 
     async def identify_async(self, asked: Asked) -> Principal:
         gate, transport = self._guarding
-        credential = transport.presented(asked.credentials)
+        credential = asked.presented(transport)
         principal = gate.recall_anywhere(credential)
         if principal is None:
             principal = await self.run_async(self._verified(credential, transport.caller(asked.scope)))
@@ -168,10 +168,10 @@ class Elsewhere:
         raise PropylonError("not_at_hand")
 
     def identify(self, asked: Asked) -> Principal:
-        return self._verifier.verify(token_of(asked.credentials))
+        return self._verifier.verify(token_of(asked.authorizations))
 
     async def identify_async(self, asked: Asked) -> Principal:
-        return await self._verifier.verify_async(token_of(asked.credentials))
+        return await self._verifier.verify_async(token_of(asked.authorizations))
 
     def require(self, principal: Principal, demand: Demand) -> None:
         self._verifier.require(principal, demand)

@@ -57,16 +57,19 @@ class Transport:
         """
         headers = scope["headers"]
         named = dict(headers)
-        authorization = named.get(b"authorization")
-        if authorization is not None:
-            if len(named) < len(headers) and len(all_headers(scope, b"authorization")) > 1:
+        if len(named) < len(headers):  # some came in several lines, of which this holds the last
+            if len(all_headers(scope, b"authorization")) > 1:
                 raise CredentialRefused("credential_ambiguous")
-            if (token := bearer_token(authorization)) is not None:
-                return Credential("access_token", token, ambient=False)
-        # A header that came in several lines is named once.
-        line = named.get(b"cookie") if len(named) == len(headers) else _cookie_line(scope)
-        value = _only(line, self._session_name)
-        return Credential("cookie", value, ambient=True) if value is not None else None
+            return self.credential_of(named.get(b"authorization"), _cookie_line(scope))
+        return self.credential_of(named.get(b"authorization"), named.get(b"cookie"))
+
+    def credential_of(self, authorization: bytes | None, cookies: bytes | None) -> Credential | None:
+        """Do as ``credential`` does, of these two headers."""
+        if authorization is not None and (token := bearer_token(authorization)) is not None:
+            return Credential("access_token", token, ambient=False)
+        if cookies is None or (value := _only(cookies, self._session_name)) is None:
+            return None
+        return Credential("cookie", value, ambient=True)
 
     def presented(self, scope: Scope) -> Credential:
         """Return the one credential of a request that asks who is calling.

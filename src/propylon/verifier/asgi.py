@@ -59,7 +59,7 @@ class Asking:
             Unavailable: nobody can say at the moment.
         """
         if self._principal is None:
-            self._principal = await self._verifier.verify_async(token_of(self._scope))
+            self._principal = await self._verifier.verify_async(token_of(_values(self._scope, b"authorization")))
         return self._principal
 
     async def require(self, demand: Demand) -> Principal:
@@ -124,9 +124,8 @@ def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
 
 
-def token_of(scope: Scope) -> str:
-    """Return the one token of a request; raises ``CredentialRefused`` where there is none, or not exactly one."""
-    authorizations = _values(scope, b"authorization")
+def token_of(authorizations: list[bytes]) -> str:
+    """Return the one token of these headers; raises ``CredentialRefused`` where there is none, or not exactly one."""
     if len(authorizations) > 1:
         raise CredentialRefused("credential_ambiguous")
     token = bearer_token(authorizations[0]) if authorizations else None
