@@ -2,7 +2,9 @@
 
 Each figure is a ratio of two rates, measured one right after the other: of a guarded route, and of the same request to
 the same route in an app that has no authentication. Same request means the same header too: some frameworks read all
-cookies of every request, and that is not the price of looking at one.
+cookies of every request, and that is not the price of looking at one. Same route means that it is given the request,
+as the one that asks for itself has to be: what a framework takes for a parameter, it takes for any. What it takes for
+a dependency counts as the price of asking by one; one that does nothing is measured beside.
 
 Every round starts all servers anew: two processes of the same app differ by some hundredths for as long as they live,
 which no number of rounds with one of each would show.
@@ -24,7 +26,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import ACCOUNT, Site, free_port, needs_wrk, serving, wrk
+from bench.load import ACCOUNT, Asked, Measured, Site, free_port, needs_wrk, serving
 from bench.table import median_of, ratios
 
 ROUNDS = 5
@@ -76,35 +78,6 @@ FRAMEWORKS = {
     "flask": Framework("flask_app", WSGI, (Peer("flask-jwt-extended", "flask_jwt_app"),)),
 }
 PEERS_NEED = ("fastapi_users", "rest_framework_simplejwt", "flask_jwt_extended", "aiosqlite")
-
-
-class Measured(NamedTuple):
-    """What a route took in one round.
-
-    Attributes:
-        rate: requests per second.
-        cost_us: time of the processor per request.
-    """
-
-    rate: float
-    cost_us: float
-
-
-class Asked(NamedTuple):
-    """A way to ask one running app for its route."""
-
-    site: Site
-    header: str
-
-    def warm_up(self) -> None:
-        """Have connections, caches, and what is made late."""
-        wrk(f"{self.site.url}/me", self.header, seconds=1)
-
-    def measured(self, seconds: int) -> Measured:
-        """Ask for so long."""
-        before_s = self.site.processor_s()
-        rate = wrk(f"{self.site.url}/me", self.header, seconds=seconds)[0]
-        return Measured(rate, (self.site.processor_s() - before_s) / (rate * seconds) * 1e6)
 
 
 class Contestant(NamedTuple):

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,36 +39,24 @@ def run() -> list[Result]:
         bearer = httpx.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "bearer"}).json()["access_token"]
         cookie = httpx.post(f"{url}/v1/sessions", json={**ACCOUNT, "mode": "cookie"}).cookies["propylon"]
         with_cookie, with_token = f"Cookie: propylon={cookie}", f"Authorization: Bearer {bearer}"
-        return [*_throughput(guarded, open_to_all, with_cookie, with_token), _storm(url, with_cookie)]
+        return [
+            _throughput(guarded, open_to_all, with_cookie, "cookie"),
+            _throughput(guarded, open_to_all, with_token, "access token"),
+            _storm(url, with_cookie),
+        ]
 
 
-def _throughput(guarded: Site, open_to_all: Site, with_cookie: str, with_token: str) -> list[Result]:
-    costs_us: dict[str, list[float]] = {"open": [], "cookie": [], "access token": []}
-
-    def run(what: str, server: Site, header: str) -> float:
-        before_s = server.processor_s()
-        rate = wrk(f"{server.url}/me", header)[0]
-        costs_us[what].append((server.processor_s() - before_s) / (rate * SECONDS) * 1e6)
-        return rate
-
-    plain, cookie, token = interleaved(
-        ROUNDS,
-        lambda: run("open", open_to_all, "X-Bench: open"),
-        lambda: run("cookie", guarded, with_cookie),
-        lambda: run("access token", guarded, with_token),
+def _throughput(guarded: Site, open_to_all: Site, header: str, what: str) -> Result:
+    """Ask both for the same: servers read headers, and a longer one takes longer, also where nobody asks."""
+    rounds = interleaved(ROUNDS, *(partial(Asked(site, header).measured, SECONDS) for site in (open_to_all, guarded)))
+    (plain, asking), (plain_us, asking_us) = ([[one[which] for one in site] for site in rounds] for which in (0, 1))
+    middle, spread = median_of(ratios(asking, plain))
+    cost_us, open_us = median_of(asking_us)[0], median_of(plain_us)[0]
+    remark = (
+        f"{median_of(asking)[0]:,.0f} of {median_of(plain)[0]:,.0f} requests a second;"
+        f" {cost_us:.1f} us of the processor against {open_us:.1f} us, which is {open_us / cost_us:.2f} x"
     )
-    results = []
-    for what, figures in (("cookie", cookie), ("access token", token)):
-        middle, spread = median_of(ratios(figures, plain))
-        cost_us, open_us = median_of(costs_us[what])[0], median_of(costs_us["open"])[0]
-        remark = (
-            f"{median_of(figures)[0]:,.0f} of {median_of(plain)[0]:,.0f} requests a second;"
-            f" {cost_us:.1f} us of the processor against {open_us:.1f} us, which is {open_us / cost_us:.2f} x"
-        )
-        results.append(
-            Result(f"GET /me by {what} / the same route open", middle, spread, "x", 0.90, at_most=False, remark=remark)
-        )
-    return results
+    return Result(f"GET /me by {what} / the same route open", middle, spread, "x", 0.90, at_most=False, remark=remark)
 
 
 def _storm(url: str, with_cookie: str) -> Result:
@@ -134,6 +123,35 @@ def _processor_s(pid: int) -> float:
     # proc_pid_stat(5): utime and stime are fields 14 and 15; the name before them may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Measured(NamedTuple):
+    """What a route took in one round.
+
+    Attributes:
+        rate: requests per second.
+        cost_us: time of the processor per request.
+    """
+
+    rate: float
+    cost_us: float
+
+
+class Asked(NamedTuple):
+    """A way to ask one running app for its route."""
+
+    site: Site
+    header: str
+
+    def warm_up(self) -> None:
+        """Have connections, caches, and what is made late."""
+        wrk(f"{self.site.url}/me", self.header, seconds=1)
+
+    def measured(self, seconds: int) -> Measured:
+        """Ask for so long."""
+        before_s = self.site.processor_s()
+        rate = wrk(f"{self.site.url}/me", self.header, seconds=seconds)[0]
+        return Measured(rate, (self.site.processor_s() - before_s) / (rate * seconds) * 1e6)
 
 
 @contextmanager

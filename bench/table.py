@@ -6,9 +6,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ def microseconds(call: Callable[[], object], calls: int = 20_000) -> float:
     return (perf_counter() - started) / calls * 1e6
 
 
-def interleaved(rounds: int, *contestants: Callable[[], float]) -> list[list[float]]:
+def interleaved(rounds: int, *contestants: Callable[[], T]) -> list[list[T]]:
     """Run every contestant once a round, so that a drifting machine drifts for all of them."""
-    measured: list[list[float]] = [[] for _ in contestants]
+    measured: list[list[T]] = [[] for _ in contestants]
     for _ in range(rounds):
         for figures, contestant in zip(measured, contestants, strict=True):
             figures.append(contestant())

@@ -71,6 +71,22 @@ def test_a_run_goes_on_with_what_is_there(program: Run, monkeypatch: pytest.Monk
     assert program("agora", "run", "--quick", "--resume").status == 0
 
 
+def test_a_new_run_loses_no_earlier_results(program: Run) -> None:
+    """They are put aside and it is said where, also where they cannot be read; a run that goes on keeps its file."""
+    program("agora", "run", "expiry", "--quick")
+    first = Path("agora/results.json").read_bytes()
+    again = program("agora", "run", "expiry", "--quick")
+    (kept,) = Path("agora").glob("results-*.json")
+    assert kept.read_bytes() == first
+    assert str(kept) in again.err
+    assert Path("agora/results.json").read_bytes() != first
+    program("agora", "run", "expiry", "--quick", "--resume")
+    assert list(Path("agora").glob("results-*.json")) == [kept]
+    Path("agora/results.json").write_text("half of it", encoding="utf-8")
+    assert program("agora", "run", "expiry", "--quick").status == 0
+    assert "half of it" in [path.read_text(encoding="utf-8") for path in Path("agora").glob("results-*.json")]
+
+
 def test_results_of_another_effort_are_not_gone_on_with(program: Run) -> None:
     """A quick run and a full one in the same file would compare what cannot be compared."""
     program("agora", "run", "expiry", "--quick")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RESULTS
     found = _before(path, effort) if resume and path.exists() else None
+    if found is None:
+        _keep(path)
     with _progress(chosen, effort) as told:  # type: ignore[arg-type]
         found = found or running.begun(effort)  # type: ignore[arg-type]
         try:
@@ -161,6 +164,14 @@ def _before(path: Path, effort: str) -> Results:
     if found.effort != effort:
         raise SetupError("agora_effort", path=str(path), found=found.effort, asked=effort)
     return found
+
+
+def _keep(path: Path) -> None:
+    """Put earlier results aside: they took a quarter of an hour, and may be what the new ones are compared with."""
+    if path.exists():
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        kept = path.rename(path.with_name(f"{path.stem}-{written:%Y%m%dT%H%M%S%fZ}{path.suffix}"))
+        note(text("agora.kept", path=kept))
 
 
 @contextmanager

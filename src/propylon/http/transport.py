@@ -55,13 +55,10 @@ class Transport:
             CredentialRefused: ``credential_ambiguous`` for two headers or two session cookies (whoever tossed
                 the second one must not choose); ``credential_malformed`` for a bearer header without a token.
         """
-        headers = scope["headers"]
-        named = dict(headers)
-        if len(named) < len(headers):  # some came in several lines, of which this holds the last
-            if len(all_headers(scope, b"authorization")) > 1:
-                raise CredentialRefused("credential_ambiguous")
-            return self.credential_of(named.get(b"authorization"), _cookie_line(scope))
-        return self.credential_of(named.get(b"authorization"), named.get(b"cookie"))
+        authorizations = all_headers(scope, b"authorization")
+        if len(authorizations) > 1:
+            raise CredentialRefused("credential_ambiguous")
+        return self.credential_of(authorizations[0] if authorizations else None, _cookie_line(scope))
 
     def credential_of(self, authorization: bytes | None, cookies: bytes | None) -> Credential | None:
         """Do as ``credential`` does, of these two headers."""
@@ -78,7 +75,12 @@ class Transport:
             CredentialRefused: there is none (``credential_missing``), or as ``credential`` says.
             Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
         """
-        credential = self.credential(scope)
+        headers = scope["headers"]
+        named = dict(headers)
+        if len(named) == len(headers):  # nearly always: none of them came in several lines
+            credential = self.credential_of(named.get(b"authorization"), named.get(b"cookie"))
+        else:
+            credential = self.credential(scope)
         if credential is None:
             raise CredentialRefused("credential_missing")
         if credential.ambient and scope.get("method") not in SAFE_METHODS:
