@@ -121,7 +121,7 @@ class SessionWriter(Protocol):
     async def touch(self, session_id: str, *, now: int, ip: str) -> None:
         """Note that a live session was used. Never revives one that has ended."""
 
-    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
+    async def confirm(self, session_id: str, *, now: int, origin: str, grace: bool) -> Session | None:
         """Apply ``core.session.confirmed`` to a live session and announce the change; None when it is not."""
 
     async def move_session(

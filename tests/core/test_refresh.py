@@ -10,7 +10,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from propylon.core.refresh import Late, Missing, RefreshOutcome, Repeated, Reused, Rotated, origin, rotate
+from propylon.core.refresh import (
+    GivenUp,
+    Late,
+    Missing,
+    Overtaken,
+    RefreshOutcome,
+    Repeated,
+    Reused,
+    Rotated,
+    auth_time_after,
+    origin,
+    rotate,
+)
 from propylon.core.session import Ending, Mode, Session, confirmed, ended
 from propylon.testing import NOW, a_session
 
@@ -90,18 +102,94 @@ def test_no_token_of_any_age_revives_a_dead_session(session: Session | None, pre
 
 
 @pytest.mark.parametrize("mode", ["bearer", "hybrid"])
-def test_an_honest_client_survives_step_ups(mode: Mode) -> None:
+@pytest.mark.parametrize("after_s", [5, 100, 100_000])
+def test_an_honest_client_survives_step_ups(mode: Mode, after_s: int) -> None:
     """A client that confirmed, and did not or could not take a new token from the answer, is still at home."""
-    session = confirmed(at_generation(5, mode=mode), now=NOW + 5, origin=HOME)
-    assert isinstance(present(session, 5, after_s=100), Rotated | Late)
+    session = confirmed(at_generation(5, mode=mode), now=NOW + 5, origin=HOME, grace=True)
+    assert isinstance(present(session, 5, after_s=after_s), Rotated | Overtaken)
 
 
 def test_a_client_with_tokens_survives_two_step_ups_and_a_journey() -> None:
     """The answer to a confirmation is 204: it holds the same token as before, wherever it is by then."""
     session = at_generation(5, mode="bearer")
     for later_s in (5, 50):
-        session = confirmed(session, now=NOW + later_s, origin=HOME)
+        session = confirmed(session, now=NOW + later_s, origin=HOME, grace=True)
     assert isinstance(present(session, 5, after_s=500, at=ELSEWHERE), Rotated)
+
+
+BEFORE = NOW - 3_600
+
+
+def proved(outcome: RefreshOutcome, at: str = HOME) -> int:
+    """Return what an access token of this outcome claims."""
+    assert isinstance(outcome, Rotated | Repeated | Late | Overtaken)
+    return auth_time_after(outcome, at)
+
+
+@pytest.mark.parametrize("at", [HOME, ELSEWHERE])
+def test_a_copy_from_before_a_step_up_gets_neither_it_nor_the_token_that_has_seen_it(at: str) -> None:
+    """Hybrid: the answer to the confirmation carries the successor, and whoever did not get it shows that it waits."""
+    session = confirmed(at_generation(5, mode="hybrid", auth_time=BEFORE), now=NOW, origin=HOME, grace=True)
+    outcome = present(session, 5, after_s=5, at=at)
+    assert isinstance(outcome, Overtaken)
+    assert (proved(outcome, at), outcome.session.refresh_generation) == (BEFORE, 6)
+    newest = present(session, 6, after_s=5, at=at)
+    assert isinstance(newest, Rotated)
+    assert proved(newest, at) == NOW
+    assert isinstance(present(newest.session, 5, after_s=6, at=at), GivenUp)
+    assert isinstance(present(newest.session, 6, after_s=6, at=at), Repeated)  # a tab, or an answer that was lost
+
+
+def test_a_copy_elsewhere_is_refused_after_the_window_and_ends_nothing() -> None:
+    """The person who has just proved who they are is not signed out for it."""
+    session = confirmed(at_generation(5, mode="hybrid", auth_time=BEFORE), now=NOW, origin=HOME, grace=True)
+    assert present(session, 5, after_s=100, at=ELSEWHERE) == GivenUp(session)
+
+
+def test_a_step_up_by_tokens_is_for_where_it_came_from() -> None:
+    """Bearer: the answer carries nothing, so the same token is good for it, at home."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=True)
+    at_home = present(session, 5, after_s=5)
+    assert proved(at_home) == NOW
+    assert at_home.session is not None
+    assert proved(present(at_home.session, 6, after_s=500, at=ELSEWHERE), ELSEWHERE) == NOW  # it has been taken up
+
+
+def test_an_app_profits_from_a_step_up_in_its_web_view() -> None:
+    """It calls itself differently, on the same device."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=True)
+    app = origin("192.0.2.1", "ShopApp/3.1")
+    assert proved(present(session, 5, after_s=5, at=app), app) == NOW
+
+
+def test_a_copy_elsewhere_gets_nothing_of_a_step_up() -> None:
+    """Nor do its next tokens, however often it renews; at home it waits."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=True)
+    outcome = present(session, 5, after_s=5, at=ELSEWHERE)
+    assert proved(outcome, ELSEWHERE) == BEFORE
+    assert outcome.session is not None
+    assert proved(present(outcome.session, 6, after_s=6, at=ELSEWHERE), ELSEWHERE) == BEFORE
+    assert proved(present(outcome.session, 5, after_s=6)) == NOW
+
+
+def test_two_step_ups_in_a_row_give_a_copy_neither() -> None:
+    """What nobody has taken up yet is no earlier time to fall back to."""
+    session = at_generation(5, mode="bearer", auth_time=BEFORE)
+    for later_s in (0, 10):
+        session = confirmed(session, now=NOW + later_s, origin=HOME, grace=True)
+    assert proved(present(session, 5, after_s=20, at=ELSEWHERE), ELSEWHERE) == BEFORE
+
+
+@pytest.mark.parametrize("mode", ["bearer", "hybrid"])
+@pytest.mark.parametrize("after_s", [0, 5, 100])
+def test_a_new_password_shuts_out_every_copy(mode: Mode, after_s: int) -> None:
+    """Elsewhere at once, before and after its owner has renewed; the owner's session goes on."""
+    session = confirmed(at_generation(5, mode=mode, auth_time=BEFORE), now=NOW, origin=HOME, grace=False)
+    assert present(session, 5, after_s=after_s, at=ELSEWHERE) == GivenUp(session)
+    owner = present(session, 5 if mode == "bearer" else 6, after_s=after_s)
+    assert isinstance(owner, Rotated)
+    assert proved(owner) == NOW
+    assert present(owner.session, 5, after_s=after_s, at=ELSEWHERE) == GivenUp(owner.session)
 
 
 SAME_HOME = [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from propylon.core.device import Device
 from propylon.core.session import (
     MAX_ACCESS_TTL_S,
+    MODES,
     Ending,
     EndReason,
     Mode,
@@ -84,7 +85,7 @@ def test_a_clock_set_back_takes_no_life_from_a_session() -> None:
     """A node whose clock is behind must not make a session look unused for longer."""
     session = touched(a_session(), now=NOW + 50, ip="192.0.2.1")
     assert touched(session, now=NOW - 50, ip="192.0.2.1").last_seen_at == NOW + 50
-    assert confirmed(session, now=NOW - 50, origin="").last_seen_at == NOW + 50
+    assert confirmed(session, now=NOW - 50, origin="", grace=True).last_seen_at == NOW + 50
 
 
 COOKIES: list[tuple[int, int, int | None]] = [
@@ -104,22 +105,31 @@ COOKIES: list[tuple[int, int, int | None]] = [
 def test_a_cookie_claims_only_the_confirmation_it_has_seen(generation: int, later_s: int, claims: int | None) -> None:
     """Session fixation: whoever planted a cookie before the step-up has the earlier time, and not for long."""
     before = a_session(cookie_generation=2, auth_time=NOW - 500)
-    session = confirmed(before, now=NOW, origin="")
+    session = confirmed(before, now=NOW, origin="", grace=True)
     auth_time = cookie_auth_time(session, generation, now=NOW + later_s, grace_s=GRACE_S)
     assert auth_time == (None if claims is None else NOW + claims)
+
+
+def test_a_new_password_knows_no_grace_for_an_older_cookie() -> None:
+    """It is chosen because somebody may hold a copy."""
+    session = confirmed(a_session(cookie_generation=2), now=NOW, origin="", grace=False)
+    assert cookie_auth_time(session, 2, now=NOW, grace_s=GRACE_S) is None
+    assert cookie_auth_time(session, 3, now=NOW, grace_s=GRACE_S) == NOW
 
 
 @pytest.mark.parametrize("mode", ["cookie", "hybrid"])
 def test_a_confirmation_renews_every_secret_that_its_answer_carries(mode: Mode) -> None:
     """OWASP: a new session id at every change of privilege."""
-    session = confirmed(a_session(mode=mode), now=NOW + 9, origin="home")
+    session = confirmed(a_session(mode=mode), now=NOW + 9, origin="home", grace=True)
     assert (session.cookie_generation, session.refresh_generation) == (1, 1)
     assert (session.refresh_rotated_at, session.refresh_origin) == (NOW + 9, "home")
 
 
 def test_a_confirmation_leaves_a_refresh_token_alone_that_its_answer_cannot_replace() -> None:
     """A client that holds tokens gets no body: two step-ups in a row must not make a thief of it."""
-    session = confirmed(confirmed(a_session(mode="bearer"), now=NOW + 9, origin="a"), now=NOW + 10, origin="b")
+    session = a_session(mode="bearer")
+    for now, origin in ((NOW + 9, "a"), (NOW + 10, "b")):
+        session = confirmed(session, now=now, origin=origin, grace=True)
     assert (session.auth_time, session.cookie_generation, session.refresh_generation) == (NOW + 10, 2, 0)
 
 
@@ -129,7 +139,8 @@ def test_nothing_that_a_user_does_moves_the_absolute_end(steps: list[tuple[int, 
     session, now = a_session(), NOW
     for later_s, step in steps:
         now += later_s
-        moved = touched(session, now=now, ip="") if step == "touch" else confirmed(session, now=now, origin="")
+        confirms = step == "confirm"
+        moved = confirmed(session, now=now, origin="", grace=True) if confirms else touched(session, now=now, ip="")
         assert moved.expires_at == session.expires_at
         assert moved.last_seen_at >= session.last_seen_at
         assert moved.cookie_generation >= session.cookie_generation
@@ -152,5 +163,7 @@ def test_the_feed_remembers_an_ending_as_long_as_any_setting_lets_a_token_live()
 def test_a_record_takes_constant_space() -> None:
     """However often it rotated: no list grows in it."""
     session = a_session()
-    grown = confirmed(session, now=NOW, origin="x" * 40)
-    assert len(msgspec.msgpack.encode(grown)) - len(msgspec.msgpack.encode(session)) < 60
+    for mode in MODES:
+        grown = confirmed(msgspec.structs.replace(session, mode=mode), now=NOW, origin="x" * 40, grace=True)
+        again = confirmed(grown, now=NOW + 5, origin="x" * 40, grace=False)
+        assert len(msgspec.msgpack.encode(again)) - len(msgspec.msgpack.encode(session)) < 60

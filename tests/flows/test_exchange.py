@@ -186,7 +186,7 @@ async def test_no_script_gets_a_refresh_token_for_it(
     hybrid = await exchanged(connect(propylon), origin[1]["database good"], mode="hybrid")
     assert hybrid.status_code == 201
     assert "refresh_token" not in hybrid.json()
-    assert set(set_cookies(hybrid)) == {"propylon-refresh"}
+    assert {name for name, (value, _) in set_cookies(hybrid).items() if value} == {"propylon-refresh"}
 
 
 async def test_a_disabled_account_and_a_missing_cookie_are_told(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from propylon.config import made_of
@@ -37,6 +37,7 @@ def meant(lines: list[str]) -> str | None:
     return AMBIGUOUS if len(values) > 1 else values[0] if values else None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy with other tests
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), max_size=3))
 @example(["a=b propylon=x"])
 @example(["a=b; propylon=x"])

@@ -447,7 +447,7 @@ async def test_another_sessions_cookie_does_not_stand_in_for_a_refresh_cookie(
     both = {"cookie": f"{SESSION_COOKIE}={other.cookies[SESSION_COOKIE]}; {REFRESH_COOKIE}={stale}"}
     other.cookies.clear()
     clock.advance(GRACE_S + 1)
-    refused(await other.post(TOKENS, headers=both), 401, "session_revoked")
+    refused(await other.post(TOKENS, headers=both), 400, "credential_ambiguous")
 
 
 async def test_a_move_that_fails_changes_nothing_and_is_counted(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 from tests.http.driving import (
+    EMAIL,
     MODES,
+    PASSWORD,
     REFRESH_COOKIE,
     SESSION_COOKIE,
     Connect,
@@ -160,6 +162,75 @@ async def test_a_sign_in_ends_the_session_that_it_replaces(propylon: Propylon, c
         "session_revoked",
     )
     assert len((await client.get("/v1/sessions")).json()["sessions"]) == 1
+
+
+A_PAGE = {"sec-fetch-site": "same-origin", "origin": "http://localhost:8000"}
+
+
+@pytest.mark.parametrize("before", ["cookie", "hybrid"])
+@pytest.mark.parametrize("after", MODES)
+async def test_a_page_that_signs_somebody_else_in_keeps_no_cookie_of_whoever_was_there(
+    propylon: Propylon, connect: Connect, before: str, after: str
+) -> None:
+    """On a shared computer: after a reload, or at the next renewal, the page would be theirs."""
+    browser, jun = connect(propylon), "jun@example.com"
+    await enter(browser, before)
+    await sign_up(connect(propylon), jun)
+    body = {"email": jun, "password": PASSWORD, "mode": after}
+    answer = await browser.post("/v1/sessions", json=body, headers=A_PAGE)
+    assert answer.status_code == 201, answer.text
+    kept = {name for name, (value, _) in set_cookies(answer).items() if value}
+    assert kept == {"cookie": {SESSION_COOKIE}, "hybrid": {REFRESH_COOKIE}, "bearer": set()}[after]
+    assert {cookie.name for cookie in browser.cookies.jar} == kept
+    for path in ("/v1/session", TOKENS):
+        ask = browser.get if path == "/v1/session" else browser.post
+        seen = (await ask(path)).json()
+        assert EMAIL not in str(seen)
+        assert seen.get("user", {}).get("email", jun) == jun
+
+
+async def test_a_page_that_signs_in_by_tokens_ends_the_session_whose_cookie_it_gives_up(
+    propylon: Propylon, connect: Connect
+) -> None:
+    """Nobody could end it later."""
+    browser, copy = connect(propylon), connect(propylon)
+    await enter(browser)
+    copy.cookies.set(SESSION_COOKIE, browser.cookies[SESSION_COOKIE])
+    await browser.post("/v1/sessions", json={"email": EMAIL, "password": PASSWORD, "mode": "bearer"}, headers=A_PAGE)
+    refused(await copy.get("/v1/session"), 401, "session_revoked")
+
+
+async def test_a_page_elsewhere_signs_nobody_out_by_signing_in(propylon: Propylon, connect: Connect) -> None:
+    """By tokens any site may; the cookie that a browser sends along is not its to give up."""
+    browser = connect(propylon)
+    await enter(browser)
+    body = {"email": EMAIL, "password": PASSWORD, "mode": "bearer"}
+    answer = await browser.post("/v1/sessions", json=body, headers={"sec-fetch-site": "cross-site"})
+    assert answer.status_code == 201
+    assert "set-cookie" not in answer.headers
+    assert (await browser.get("/v1/session")).status_code == 200
+
+
+async def test_a_program_may_hold_a_cookie_and_tokens(propylon: Propylon, connect: Connect) -> None:
+    """It is no page, in which a reload would take one for the other."""
+    program = connect(propylon)
+    await enter(program)
+    answer = await program.post("/v1/sessions", json={"email": EMAIL, "password": PASSWORD, "mode": "bearer"})
+    assert "set-cookie" not in answer.headers
+    assert (await program.get("/v1/session")).status_code == 200
+
+
+async def test_cookies_of_two_people_are_ambiguous(propylon: Propylon, connect: Connect) -> None:
+    """One was planted by another host of the site, or left behind; a dead one is nobody's."""
+    ann, jun = connect(propylon), connect(propylon)
+    await enter(ann, "hybrid")
+    await sign_up(jun, "jun@example.com")
+    await sign_in(jun, email="jun@example.com")
+    both = {"cookie": f"{REFRESH_COOKIE}={ann.cookies[REFRESH_COOKIE]}; {SESSION_COOKIE}={jun.cookies[SESSION_COOKIE]}"}
+    browser = connect(propylon)
+    refused(await browser.post(TOKENS, headers=both), 400, "credential_ambiguous")
+    await jun.delete("/v1/session")
+    assert (await browser.post(TOKENS, headers=both)).status_code == 200
 
 
 async def test_a_sign_in_as_somebody_else_ends_the_session_that_it_replaces(

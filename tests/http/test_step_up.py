@@ -54,6 +54,14 @@ async def changed(client: httpx.AsyncClient, headers: dict[str, str] | None = No
     return answer
 
 
+async def renewed_by(client: httpx.AsyncClient, mode: str, refresh_token: str) -> httpx.Response:
+    """Present a refresh token as its mode does."""
+    if mode == "bearer":
+        return await client.post(TOKENS, json={"refresh_token": refresh_token})
+    client.cookies.clear()
+    return await client.post(TOKENS, headers={"cookie": f"{REFRESH_COOKIE}={refresh_token}"})
+
+
 @pytest.mark.parametrize("change", [confirmed, changed])
 async def test_the_cookie_has_a_new_secret(client: httpx.AsyncClient, change: Any) -> None:
     """S82: the session cookie rotates at every change of privilege, and the session keeps its public id."""
@@ -128,6 +136,54 @@ async def test_an_access_token_from_before_the_step_up_buys_no_cookie_of_after(
     refused(await client.post("/v1/session/cookie", headers=held(body)), 401, "token_expired")
     renewed = (await client.post(TOKENS, json={"refresh_token": body["refresh_token"]})).json()
     assert (await client.post("/v1/session/cookie", headers=held(renewed))).status_code == 204
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "bearer"])
+async def test_a_refresh_token_from_before_the_step_up_mints_no_newer_time_of_authentication(
+    propylon: Propylon, connect: Connect, clock: FakeClock, mode: str
+) -> None:
+    """A thief with a copy of it stays what they were, now and after the window, and gets no token that has seen it."""
+    client, thief = connect(propylon), connect(propylon, ip="203.0.113.9", user_agent="thief")
+    body = await enter(client, mode)
+    signed_in_at = clock.now()
+    stolen = body.get("refresh_token") or client.cookies[REFRESH_COOKIE]
+    clock.advance(100)
+    await confirmed(client, held(body))
+    for later_s in (0, 20, 20, 3_600):
+        clock.advance(later_s)
+        answer = await renewed_by(thief, mode, stolen)
+        if answer.status_code != 200:
+            refused(answer, 401, "session_revoked")
+            continue
+        assert auth_time(answer.json()["access_token"]) == signed_in_at
+        assert "set-cookie" not in answer.headers
+        stolen = answer.json().get("refresh_token", stolen)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "bearer"])
+async def test_a_refresh_token_from_before_a_new_password_is_refused_elsewhere_at_once(
+    propylon: Propylon, connect: Connect, mode: str
+) -> None:
+    """Its owner, who may have chosen one for that, goes on."""
+    client, thief = connect(propylon), connect(propylon, ip="203.0.113.9", user_agent="thief")
+    body = await enter(client, mode)
+    stolen = body.get("refresh_token") or client.cookies[REFRESH_COOKIE]
+    await changed(client, held(body))
+    refused(await renewed_by(thief, mode, stolen), 401, "session_revoked")
+    owner = await renewed_by(client, mode, stolen if mode == "bearer" else client.cookies[REFRESH_COOKIE])
+    assert owner.status_code == 200
+    refused(await renewed_by(thief, mode, stolen), 401, "session_revoked")
+    assert (await client.get("/v1/session", headers=held(owner.json()))).status_code == 200
+
+
+async def test_a_cookie_from_before_a_new_password_is_refused_at_once(propylon: Propylon, connect: Connect) -> None:
+    """No window: whoever holds a copy could make an access token of it, and end all devices by that."""
+    client, thief = connect(propylon), connect(propylon)
+    await enter(client)
+    thief.cookies.set(SESSION_COOKIE, client.cookies[SESSION_COOKIE])
+    await changed(client)
+    refused(await thief.post(TOKENS), 401, "session_revoked")
+    assert (await client.get("/v1/session")).status_code == 200
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -309,7 +309,7 @@ async def test_no_verb_walks_over_keys(open_store: Opening, redis_server: RedisS
     session = await put(store)
     await store.touch(session.id, now=NOW + 1, ip="192.0.2.9")
     await store.rotate(session.id, 0, now=NOW, grace_s=1, origin="", ip="", feed_ttl_s=1)
-    await store.confirm(session.id, now=NOW, origin="")
+    await store.confirm(session.id, now=NOW, origin="", grace=True)
     await store.replace_data(session.id, {"n": 1}, None)
     await store.live_sessions("user-1", NOW)
     await store.end_sessions("user-1", ending(), keep=None, feed_ttl_s=1)

@@ -105,7 +105,7 @@ async def test_nothing_moves_on_that_has_ended_in_between(stores: tuple[RedisSto
     verbs: list[Callable[[str], Awaitable[object]]] = [
         lambda id_: store.touch(id_, now=NOW + 1, ip=""),
         lambda id_: store.rotate(id_, 0, now=NOW, grace_s=1, origin="", ip="", feed_ttl_s=1),
-        lambda id_: store.confirm(id_, now=NOW, origin=""),
+        lambda id_: store.confirm(id_, now=NOW, origin="", grace=True),
         lambda id_: store.replace_data(id_, {"n": 1}, None),
     ]
     answers = []

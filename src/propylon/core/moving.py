@@ -105,6 +105,7 @@ def _without_cookie(session: Session, *, now: int, grace_s: int, origin: str) ->
         refresh_rotated_at=now,
         refresh_origin=origin,
         late_generation=-1,
+        confirmed_from="",
     )
 
 

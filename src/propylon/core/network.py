@@ -59,6 +59,11 @@ def neighbourhood(ip: str) -> str:
     return _widened(ip, ipv4_bits=24, ipv6_bits=56)
 
 
+def network_of(origin: str) -> str:
+    """Return the neighbourhood in a mark of where a request came from (``core.refresh.origin``)."""
+    return origin.partition(" ")[0]
+
+
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str:
     """Return the address of the client, believing no header but that of a trusted proxy.
 

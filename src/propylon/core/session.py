@@ -8,6 +8,7 @@ import msgspec
 
 from propylon.core.device import Device
 from propylon.core.discreet import Discreet
+from propylon.core.network import network_of
 
 Mode = Literal["cookie", "bearer", "hybrid"]
 MODES: tuple[Mode, ...] = ("cookie", "bearer", "hybrid")
@@ -63,7 +64,10 @@ class Session(Discreet, msgspec.Struct, frozen=True, kw_only=True):
         refresh_origin: where the request came from that made the newest generation (network, user agent).
         late_generation: the last generation that was answered late (``core.refresh``).
         moved_at: when the mode last changed, epoch seconds; 0 is never.
-        refresh_floor: refresh tokens of generations below were given up with the mode that they belonged to.
+        refresh_floor: refresh tokens of generations below were given up: with the mode that they belonged to, or when
+            their user proved again who they are.
+        confirmed_from: the network that the last confirmation of a bearer session came from, whose refresh token went
+            on; empty once that is settled (``core.refresh``).
     """
 
     shown: ClassVar[tuple[str, ...]] = ("id", "user_id", "mode", "ending")
@@ -91,6 +95,7 @@ class Session(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     late_generation: int = -1
     moved_at: int = 0
     refresh_floor: int = 0
+    confirmed_from: str = ""
     ending: Ending | None = None
 
     @property
@@ -135,28 +140,48 @@ def cookie_auth_time(session: Session, generation: int, *, now: int, grace_s: in
     return session.earlier_auth_time if replaced_just_now else None
 
 
-def confirmed(session: Session, *, now: int, origin: str) -> Session:
+def confirmed(session: Session, *, now: int, origin: str, grace: bool) -> Session:
     """Return the session after its user proved again who they are: every secret of it is new.
 
-    The cookie, the refresh token and the next access token change (OWASP: renew at every change of
-    privilege). The refresh token's old generation counts as just rotated by this very request; only where
-    the answer carries no refresh token (bearer) it stays what it is until its next use, or whoever confirms
-    twice, or on another network, would be taken for a thief.
+    The cookie, the refresh token and the next access token change (OWASP: renew at every change of privilege). Nobody
+    who holds a secret from before profits: a copy would pass the step-up of its victim. Where the answer carries no
+    refresh token (bearer) the old one goes on, and ``core.refresh`` gives what was confirmed to whoever presents it
+    from where the confirmation came from.
+
+    Args:
+        session: as it is kept.
+        now: epoch seconds.
+        origin: where the request comes from; see ``core.refresh.origin``.
+        grace: honour what is in flight for the grace window, with the time of authentication it was issued with. Not
+            after a new password, which is chosen to shut out whoever holds a copy.
     """
-    if session.mode != "bearer":
-        session = msgspec.structs.replace(
-            session,
-            refresh_generation=session.refresh_generation + 1,
-            refresh_rotated_at=now,
-            refresh_origin=origin,
-        )
+    replaced_at = now if grace else 0
+    unsettled = session.confirmed_from != ""  # then nobody has profited from the last confirmation yet
     return msgspec.structs.replace(
-        session,
+        _with_new_refresh_token(session, replaced_at, origin)
+        if session.mode != "bearer"
+        else msgspec.structs.replace(
+            session,
+            confirmed_from=network_of(origin),
+            refresh_floor=session.refresh_floor if grace else session.refresh_generation + 1,
+        ),
         auth_time=now,
-        earlier_auth_time=session.auth_time,
+        earlier_auth_time=session.earlier_auth_time if unsettled else session.auth_time,
         last_seen_at=max(session.last_seen_at, now),
         cookie_generation=session.cookie_generation + 1,
-        cookie_rotated_at=now,
+        cookie_rotated_at=replaced_at,
+    )
+
+
+def _with_new_refresh_token(session: Session, replaced_at: int, origin: str) -> Session:
+    generation = session.refresh_generation + 1
+    return msgspec.structs.replace(
+        session,
+        refresh_generation=generation,
+        refresh_floor=generation,
+        refresh_rotated_at=replaced_at,
+        refresh_origin=origin,
+        confirmed_from="",
     )
 
 

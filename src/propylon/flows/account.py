@@ -142,7 +142,7 @@ class Accounts:
             # Somebody changed it in the same instant; what was "current" a moment ago is not any more.
             raise CredentialRefused("credentials_wrong")
         self._log.record("authn_password_change", user=user.id, session=principal.session_id)
-        return await self._confirmed(principal, caller)
+        return await self._confirmed(principal, caller, grace=False)
 
     async def set_password(self, email: str, new: str) -> User:
         """Give an account another password, on an operator's word; all its sessions end.
@@ -170,7 +170,7 @@ class Accounts:
         """Prove again who is there (step-up): the time of authentication is now, all secrets are new."""
         user = await self._prove(principal, password, caller)
         self._log.record("authn_confirmed", user=user.id, session=principal.session_id)
-        return await self._confirmed(principal, caller)
+        return await self._confirmed(principal, caller, grace=True)
 
     async def _prove(self, principal: Principal, password: str, caller: Caller) -> User:
         keys = self._confirmations.keys(principal.user_id, caller.source)
@@ -192,8 +192,9 @@ class Accounts:
             return False  # no account can have it
         return user.password_hash != NO_PASSWORD and await self._hashing.verify(user.password_hash, candidate)
 
-    async def _confirmed(self, principal: Principal, caller: Caller) -> Session:
-        session = await self._store.confirm(principal.session_id, now=self._clock.now(), origin=caller.origin)
+    async def _confirmed(self, principal: Principal, caller: Caller, *, grace: bool) -> Session:
+        now = self._clock.now()
+        session = await self._store.confirm(principal.session_id, now=now, origin=caller.origin, grace=grace)
         if session is None:
             raise CredentialRefused("session_revoked")
         return session

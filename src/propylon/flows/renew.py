@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from propylon.core.principal import Principal, User
-from propylon.core.refresh import GivenUp, Late, Missing, Repeated, Reused, Rotated
+from propylon.core.refresh import GivenUp, Late, Missing, Overtaken, Repeated, Reused, Rotated, auth_time_after
 from propylon.core.secret import Presented
 from propylon.core.session import Session, SessionPolicy, refusal
 from propylon.errors import CredentialRefused
@@ -15,7 +15,12 @@ from propylon.flows.refusals import refused
 from propylon.flows.throttling import Turnstile
 from propylon.ports import Clock, SecurityLog, Store
 
-_OUTCOME_EVENTS = {Rotated: "token_rotated", Repeated: "token_repeated", Late: "token_late"}
+_OUTCOME_EVENTS = {
+    Rotated: "token_rotated",
+    Repeated: "token_repeated",
+    Late: "token_late",
+    Overtaken: "token_repeated",
+}
 
 
 class Renew:
@@ -41,9 +46,12 @@ class Renew:
             await self._count_failure(caller)
             raise
         user = await self._enabled_user(session)
-        rotated = await self._rotate(session, secret, caller)
-        access = await self._issuer.access_token(rotated, user, self._clock.now())
-        return Issued(session=rotated, access=access, refresh_token=self._issuer.refresh_token(rotated))
+        outcome = await self._rotate(session, secret, caller)
+        rotated = outcome.session
+        as_proved = msgspec.structs.replace(rotated, auth_time=auth_time_after(outcome, caller.origin))
+        access = await self._issuer.access_token(as_proved, user, self._clock.now())
+        successor = None if isinstance(outcome, Overtaken) else self._issuer.refresh_token(rotated)
+        return Issued(session=rotated, access=access, refresh_token=successor)
 
     async def by_cookie(self, principal: Principal) -> Issued:
         """Return an access token alone: the cookie stays the means of renewal."""
@@ -78,7 +86,9 @@ class Renew:
             raise CredentialRefused("user_disabled")
         return user
 
-    async def _rotate(self, session: Session, secret: Presented, caller: Caller) -> Session:
+    async def _rotate(
+        self, session: Session, secret: Presented, caller: Caller
+    ) -> Rotated | Repeated | Late | Overtaken:
         outcome = await self._store.rotate(
             session.id,
             secret.generation,
@@ -103,7 +113,7 @@ class Renew:
         if isinstance(outcome, Missing):
             raise self._refusal_of_missing(outcome.session, secret)
         self._log.record(_OUTCOME_EVENTS[type(outcome)], session=session.id)
-        return outcome.session
+        return outcome
 
     def _refusal_of_missing(self, session: Session | None, secret: Presented) -> CredentialRefused:
         if session is None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from propylon.core.principal import Principal
 from propylon.core.session import Session
 from propylon.errors import Forbidden
+from propylon.flows.issue import Issued
 from propylon.http.context import require_session, root_of
 from propylon.http.services import Services
 from propylon.http.transport import Transport
@@ -36,6 +37,23 @@ async def require_same_site_for_cookies(services: Services, request: Request, pr
     session, _ = await require_session(services, principal)
     if renewed_cookies(services, request, session):
         raise Forbidden("cross_site_refused")
+
+
+def welcome_cookies(services: Services, request: Request, issued: Issued) -> list[Header]:
+    """Return the cookies of somebody who has just signed in, and clear those that somebody before has left.
+
+    Otherwise the next page, or the next renewal, would be theirs. The refresh cookie lives on another path and is not
+    in the request, so both are cleared unseen; a program, which is no page, is told nothing of cookies.
+    """
+    transport, root = services.transport, root_of(request)
+    headers = transport.cookies_of(issued, root, services.clock.now())
+    if not transport.is_page_of_ours(request.scope):
+        return headers
+    if issued.session.mode != "hybrid":
+        headers.append(transport.clear_refresh_cookie(root))
+    if issued.cookie is None:
+        headers.append(transport.clear_session_cookie())
+    return headers
 
 
 def renewed_cookies(services: Services, request: Request, session: Session) -> list[Header]:

@@ -18,7 +18,7 @@ from propylon.flows.account import NewAccount
 from propylon.flows.sign_in import SignInRequest
 from propylon.http import bodies, problems
 from propylon.http.context import require_session, root_of, tongue
-from propylon.http.cookies import renewed_cookies, signed_out_headers
+from propylon.http.cookies import renewed_cookies, signed_out_headers, welcome_cookies
 from propylon.http.page_room import PageRoom, see_other, status_of_page
 from propylon.http.services import Services
 from propylon.http.sessions_api import SessionsApi
@@ -78,8 +78,7 @@ class PageRoutes(PageRoom):
             await services.sign_out.here(replaced)
         services.metrics.sign_ins.labels(mode="cookie").inc()
         answer = see_other(page.next or f"{root_of(request)}/account")
-        now = services.clock.now()
-        answer.raw_headers += services.transport.cookies_of(signed_in.issued, root_of(request), now)
+        answer.raw_headers += welcome_cookies(services, request, signed_in.issued)
         return answer
 
     async def sign_up_page(self, request: Request) -> Response:

@@ -40,6 +40,8 @@ class RenewalApi:
         caller = services.transport.caller(request.scope)
         if body is not None and body.refresh_token is not UNSET:
             issued = await services.renew.by_refresh_token(body.refresh_token, caller)
+            if issued.refresh_token is None:
+                return self._tokens(issued, [], in_body=False)
             return self._by_body(request, issued, await self._moved(request, issued, caller))
         credential = services.transport.credential(request.scope)
         cookie = services.transport.refresh_cookie(request.scope)
@@ -47,6 +49,7 @@ class RenewalApi:
         # belongs to instead is how one user is taken for another.
         if cookie is not None and (credential is None or credential.ambient):
             services.transport.require_same_site(request.scope)
+            await self._require_one_person(cookie, credential, caller)
             try:
                 issued = await services.renew.by_refresh_token(cookie.value, caller)
             except CredentialRefused as refusal:
@@ -55,6 +58,8 @@ class RenewalApi:
                 if refusal.code != "session_revoked" or not _of_one_session(cookie, credential):
                     raise
             else:
+                if issued.refresh_token is None:
+                    return self._tokens(issued, [], in_body=False)
                 return self._by_refresh_cookie(request, await self._moved(request, issued, caller))
         return await self._by_session_cookie(request, credential, caller)
 
@@ -81,6 +86,21 @@ class RenewalApi:
             # It would be asked before the session cookie, and it is given up.
             answer.raw_headers.append(services.transport.clear_refresh_cookie(root_of(request)))
         return answer
+
+    async def _require_one_person(
+        self, refresh_cookie: Credential, credential: Credential | None, caller: Caller
+    ) -> None:
+        """Raise ``credential_ambiguous`` where the two cookies are of two sessions that live.
+
+        One was planted, or left behind: whichever was believed, a page that shows one person would act as the other.
+        """
+        if credential is None or _of_one_session(refresh_cookie, credential):
+            return
+        try:
+            await self._services.gate.authenticate(credential, caller)
+        except CredentialRefused:
+            return  # it is over; browsers keep what nobody cleared
+        raise CredentialRefused("credential_ambiguous")
 
     async def _moved(self, request: Request, issued: Issued, caller: Caller) -> Issued:
         """Return what was renewed by a refresh token, moved between the modes that have one where that is asked."""

@@ -22,7 +22,7 @@ from propylon.http.context import (
     root_of,
     tongue,
 )
-from propylon.http.cookies import signed_out_headers
+from propylon.http.cookies import signed_out_headers, welcome_cookies
 from propylon.http.schemas import (
     ExchangeBody,
     SessionsOut,
@@ -52,7 +52,9 @@ class SessionsApi:
             # Login CSRF: a cookie of somebody else's account must not be planted from another site.
             services.transport.require_same_site(request.scope)
             services.transport.require_kept_cookies(request.scope)
-        replaced = await self.replaced(request) if mode == "cookie" else None
+        # A page that signs in by tokens leaves its cookie behind; a program may hold both.
+        leaves = mode == "cookie" or services.transport.is_page_of_ours(request.scope)
+        replaced = await self.replaced(request) if leaves else None
         wish = SignInRequest(
             email=body.email,
             password=body.password,
@@ -80,7 +82,7 @@ class SessionsApi:
         mode = await self._mode_for(request, body)
         # As with a cookie of ours: no script in the page walks away with what lives long.
         mode = "cookie" if mode == "bearer" else mode
-        replaced = await self.replaced(request) if mode == "cookie" else None
+        replaced = await self.replaced(request)
         wish = Wish(mode=mode, remember=body.remember, end=_id_of(replaced))
         try:
             signed_in = await services.exchange(cookie, wish, services.transport.caller(request.scope))
@@ -100,7 +102,7 @@ class SessionsApi:
         services.metrics.sign_ins.labels(mode=issued.session.mode).inc()
         user = user_out(signed_in.user, services.gate.permissions(signed_in.user))
         answer = json_response(_signed_in(user, issued), 201)
-        answer.raw_headers += services.transport.cookies_of(issued, root_of(request), services.clock.now())
+        answer.raw_headers += welcome_cookies(services, request, issued)
         return answer
 
     async def replaced(self, request: Request) -> Principal | None:

@@ -161,6 +161,10 @@ class Transport:
         """Return whether a browser sent this for a page: one of these is in every ``POST`` of any browser."""
         return header(scope, b"sec-fetch-site") is not None or header(scope, b"origin") is not None
 
+    def is_page_of_ours(self, scope: Scope) -> bool:
+        """Return whether a page that may act for its person sent this: our own, or one of a configured origin."""
+        return self.is_page(scope) and self.is_same_site(scope)
+
     def mode_headers(self, scope: Scope, mode: str) -> list[tuple[bytes, bytes]]:
         """Return what tells a client, in an answer of a guarded app, that it is asked to move to ``mode``."""
         told = (MODE_HEADER.encode(), mode.encode())
@@ -190,19 +194,20 @@ class Transport:
         path = f"Path={root}{REFRESH_PATH}"
         return self._set(self._refresh_name, value, f"{path}; HttpOnly; SameSite=Strict{life}")
 
+    def clear_session_cookie(self) -> tuple[bytes, bytes]:
+        """Return the header that removes the session cookie."""
+        return self._set(self._session_name, "", "Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
+
     def clear_refresh_cookie(self, root: str) -> tuple[bytes, bytes]:
         """Return the header that removes the refresh cookie: its session travels another way now."""
         return self._set(self._refresh_name, "", f"Path={root}{REFRESH_PATH}; HttpOnly; SameSite=Strict; Max-Age=0")
 
     def clear_cookies(self, root: str) -> list[tuple[bytes, bytes]]:
-        """Return the headers that remove both cookies. Sent at sign-out only.
+        """Return the headers that remove both cookies. Sent at sign-out only, or by a sign-in the one it does not set.
 
         Never with a refusal: an answer that was late would remove the cookie of a newer sign-in.
         """
-        return [
-            self._set(self._session_name, "", "Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
-            self.clear_refresh_cookie(root),
-        ]
+        return [self.clear_session_cookie(), self.clear_refresh_cookie(root)]
 
     def set_language_cookie(self, language: str) -> tuple[bytes, bytes]:
         """Return the header that remembers the chosen language for a year."""

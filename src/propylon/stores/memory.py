@@ -148,11 +148,11 @@ class _Sessions:
         if session is not None and refusal(session, now) is None:
             self._sessions[session_id] = touched(session, now=now, ip=ip)
 
-    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
+    async def confirm(self, session_id: str, *, now: int, origin: str, grace: bool) -> Session | None:
         session = self._sessions.get(session_id)
         if session is None or refusal(session, now) is not None:
             return None
-        self._sessions[session_id] = confirmed(session, now=now, origin=origin)
+        self._sessions[session_id] = confirmed(session, now=now, origin=origin, grace=grace)
         self._feed.announce("session_changed", session_id)
         return self._sessions[session_id]
 

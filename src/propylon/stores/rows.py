@@ -20,7 +20,7 @@ FIXED = (
 CHANGING = (
     "mode, auth_time, last_seen_at, ip, cookie_generation, cookie_rotated_at, earlier_auth_time, "
     "refresh_generation, refresh_rotated_at, refresh_origin, late_generation, moved_at, refresh_floor, "
-    "ended_reason, ended_at, ended_by_browser, ended_by_os, ended_by_kind"
+    "confirmed_from, ended_reason, ended_at, ended_by_browser, ended_by_os, ended_by_kind"
 )
 SESSION_COLUMNS = f"{FIXED}, {CHANGING}"
 USER_COLUMNS = "id, email, email_key, name, password_hash, roles, created_at, disabled_at, security_version"
@@ -52,7 +52,8 @@ def session_of(row: Row) -> Session:
         late_generation=row[22],
         moved_at=row[23],
         refresh_floor=row[24],
-        ending=None if row[26] is None else _ending_of(row[25:]),
+        confirmed_from=row[25],
+        ending=None if row[27] is None else _ending_of(row[26:]),
     )
 
 
@@ -91,6 +92,7 @@ def changing_values(session: Session) -> tuple[Any, ...]:
         session.late_generation,
         session.moved_at,
         session.refresh_floor,
+        session.confirmed_from,
         *ending_values(session.ending),
     )
 

@@ -68,7 +68,7 @@ class MoveRules(Rules):
     async def test_a_cookie_from_before_a_confirmation_moves_nothing(self, store: Store) -> None:
         """Whoever planted it must not get tokens that have seen the step-up."""
         session = await opened(store)
-        confirmed = await store.confirm(session.id, now=NOW, origin="home")
+        confirmed = await store.confirm(session.id, now=NOW, origin="home", grace=True)
         assert confirmed is not None
         assert await move(store, session.id, "bearer", cookie=0) == Unmoved(confirmed)
 

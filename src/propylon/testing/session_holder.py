@@ -109,9 +109,13 @@ class SessionHolder:
 
     def confirm(self) -> None:
         """Prove again who is there, as giving the password does: ``require(fresh_s=...)`` is met, secrets are new."""
-        if done(self._node.store.confirm(self._id, now=self._clock.now(), origin=self._caller.origin)) is None:
+        if done(self._confirmed()) is None:
             raise LookupError("a session that is over cannot be confirmed")
         self._events.record("authn_confirmed", user=self.user.id, session=self._id)
+
+    async def _confirmed(self) -> Session | None:
+        now, origin = self._clock.now(), self._caller.origin
+        return await self._node.store.confirm(self._id, now=now, origin=origin, grace=True)
 
     def _end(self, ending: Ending) -> bool:
         feed_ttl_s = self._node.config.policy.feed_ttl_s

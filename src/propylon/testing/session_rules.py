@@ -272,7 +272,7 @@ class SessionRules(Rules):
         """All generations rise in one step."""
         session = await opened(store)
         store.news()
-        found = await store.confirm(session.id, now=NOW + 9, origin="home")
+        found = await store.confirm(session.id, now=NOW + 9, origin="home", grace=True)
         assert found is not None
         assert (found.auth_time, found.earlier_auth_time) == (NOW + 9, NOW)
         assert (found.cookie_generation, found.refresh_generation) == (1, 1)
@@ -285,7 +285,7 @@ class SessionRules(Rules):
         await end(store, over.id)
         store.news()
         for session_id in (expired.id, over.id, "unknown"):
-            assert await store.confirm(session_id, now=NOW + 9, origin="home") is None
+            assert await store.confirm(session_id, now=NOW + 9, origin="home", grace=True) is None
         assert heard(store) == []
 
     async def test_a_session_ends_once_and_the_first_ending_stays(self, store: Store) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from propylon.core import refresh
@@ -94,8 +95,8 @@ class Sessions(Feed):
     async def touch(self, session_id: str, *, now: int, ip: str) -> None:
         await self._change(_TOUCH, now, ip, findable(session_id))
 
-    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
-        session = await self._write(_confirm, session_id, now, origin)
+    async def confirm(self, session_id: str, *, now: int, origin: str, grace: bool) -> Session | None:
+        session = await self._write(partial(_confirm, grace=grace), session_id, now, origin)
         if session is not None:
             await self._announced()
         return session
@@ -193,11 +194,11 @@ async def _keep_outcome(db: Any, held: Session | None, outcome: refresh.RefreshO
         await announce_ending(db, session.id, session.ending, feed_ttl_s)
 
 
-async def _confirm(db: Any, session_id: str, now: int, origin: str) -> Session | None:
+async def _confirm(db: Any, session_id: str, now: int, origin: str, *, grace: bool) -> Session | None:
     session = await _locked(db, session_id)
     if session is None or refusal(session, now) is not None:
         return None
-    session = confirmed(session, now=now, origin=origin)
+    session = confirmed(session, now=now, origin=origin, grace=grace)
     await _save(db, session)
     await announce(db, "session_changed", session_id)
     return session

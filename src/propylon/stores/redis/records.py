@@ -94,8 +94,7 @@ def packed(session: Session, opened_us: int, security_version: int) -> bytes:
             _short_origin(session.refresh_origin, ip),
             session.late_generation,
             _short_ending(opened_at, session.ending),
-            # Most sessions never move, and pay nothing for those that do.
-            *((session.moved_at - opened_at, session.refresh_floor) if session.moved_at else ()),
+            *_rare(opened_at, session),
         )
     )
 
@@ -127,8 +126,9 @@ def unpacked(raw_id: bytes, raw: bytes) -> Held:
         refresh_origin=_long_origin(row[20], row[13]),
         late_generation=row[21],
         ending=None if row[22] is None else _long_ending(opened_at, row[22]),
-        moved_at=opened_at + row[23] if len(row) > 23 else 0,
-        refresh_floor=row[24] if len(row) > 23 else 0,
+        moved_at=opened_at + row[23] if len(row) > 23 and row[23] is not None else 0,
+        refresh_floor=row[24] if len(row) > 24 else 0,
+        confirmed_from=row[25] if len(row) > 25 else "",
     )
     return Held(session, raw, opened_at * 1_000_000 + row[1], row[2])
 
@@ -205,6 +205,14 @@ def _long_address(kept: bytes | str) -> str:
     if isinstance(kept, str):
         return kept
     return inet_ntop(AF_INET if len(kept) == 4 else AF_INET6, kept)
+
+
+def _rare(opened_at: int, session: Session) -> tuple[Any, ...]:
+    """Return what most sessions have not: they never move, nor is their user asked again; they pay nothing for it."""
+    moved = _since(opened_at, session.moved_at)
+    if session.confirmed_from:
+        return moved, session.refresh_floor, session.confirmed_from
+    return (moved, session.refresh_floor) if session.moved_at or session.refresh_floor else ()
 
 
 def _short_origin(origin: str, ip: bytes | str) -> bytes | str:

@@ -56,12 +56,12 @@ class Sessions(SessionsOfUsers):
 
         await decided(step)
 
-    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
+    async def confirm(self, session_id: str, *, now: int, origin: str, grace: bool) -> Session | None:
         async def step() -> Session | None:
             held = await self._held(session_id)
             if held is None or refusal(held.session, now) is not None:
                 return None
-            session = confirmed(held.session, now=now, origin=origin)
+            session = confirmed(held.session, now=now, origin=origin, grace=grace)
             await self._keep(held, session, now, [Announcement("session_changed", session_id, "", kept_until())])
             return session
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 
 from propylon.core import refresh
 from propylon.core.device import Kind
@@ -80,8 +81,8 @@ class Sessions(Database):
     async def touch(self, session_id: str, *, now: int, ip: str) -> None:
         await self._write(_touch, session_id, now, ip)
 
-    async def confirm(self, session_id: str, *, now: int, origin: str) -> Session | None:
-        return await self._write(_confirm, session_id, now, origin)
+    async def confirm(self, session_id: str, *, now: int, origin: str, grace: bool) -> Session | None:
+        return await self._write(partial(_confirm, grace=grace), session_id, now, origin)
 
     async def move_session(
         self, session_id: str, to: Mode, *, cookie: int | None, now: int, grace_s: int, origin: str
@@ -183,11 +184,11 @@ def _touch(db: sqlite3.Connection, session_id: str, now: int, ip: str) -> None:
         _save(db, touched(session, now=now, ip=ip))
 
 
-def _confirm(db: sqlite3.Connection, session_id: str, now: int, origin: str) -> Session | None:
+def _confirm(db: sqlite3.Connection, session_id: str, now: int, origin: str, *, grace: bool) -> Session | None:
     session = _find(db, session_id)
     if session is None or refusal(session, now) is not None:
         return None
-    session = confirmed(session, now=now, origin=origin)
+    session = confirmed(session, now=now, origin=origin, grace=grace)
     _save(db, session)
     announce(db, "session_changed", session_id)
     return session
