@@ -135,7 +135,7 @@ class PropylonAuth(Discreet, httpx.Auth):
         await self._alone_async(self._keeper.confirm)
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send a request of ``httpx.Client`` with a token, twice at most.
+        """Send a request of ``httpx.Client`` with a token, and once more what of it was refused.
 
         Raises:
             PropylonError: the request could not be made as somebody who is signed in.
@@ -146,14 +146,15 @@ class PropylonAuth(Discreet, httpx.Auth):
         read_sync(request)
         sent = self._obtain(_first_want(request))
         response = yield _presenting(request, sent)
-        if not may_refuse(response, sent):
+        if not self._may_refuse(response, sent):
             return
         response.read()
-        if (want := self._want_again(request, response, sent)) is None:
+        refused = response.request  # where a redirect led: what led there has been done, and must not be done twice
+        if (want := self._want_again(refused, response, sent)) is None:
             return
         sent = self._obtain(want)
-        response = yield _presenting(request, sent)
-        if may_refuse(response, sent):
+        response = yield _presenting(refused, sent)
+        if self._may_refuse(response, sent):
             response.read()
             _give_up(response)
 
@@ -165,19 +166,24 @@ class PropylonAuth(Discreet, httpx.Auth):
         await read_async(request)
         sent = await self._obtain_async(_first_want(request))
         response = yield _presenting(request, sent)
-        if not may_refuse(response, sent):
+        if not self._may_refuse(response, sent):
             return
         await response.aread()
-        if (want := self._want_again(request, response, sent)) is None:
+        refused = response.request  # as above
+        if (want := self._want_again(refused, response, sent)) is None:
             return
         sent = await self._obtain_async(want)
-        response = yield _presenting(request, sent)
-        if may_refuse(response, sent):
+        response = yield _presenting(refused, sent)
+        if self._may_refuse(response, sent):
             await response.aread()
             _give_up(response)
 
     def _is_ours(self, request: httpx.Request) -> bool:
         return _origin(request.url) in self._origins
+
+    def _may_refuse(self, response: httpx.Response, sent: Held) -> bool:
+        # From http to https of the same host, httpx takes the token along: there it is not ours to send once more.
+        return may_refuse(response, sent) and self._is_ours(response.request)
 
     def _want_again(self, request: httpx.Request, response: httpx.Response, sent: Held) -> Want | None:
         if not is_repeatable(request) and (refusal := refusal_in(response, unrepeatable=True)) is not None:
