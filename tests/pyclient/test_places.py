@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -345,6 +346,50 @@ def test_a_keyring_that_refuses_to_store_shows_no_secret(
     assert ask(stage, auth).status_code == 200
     assert "PasswordSetError: too long" in caplog.text
     assert secret_of(place) not in caplog.text
+
+
+def stranger(secret: str) -> Exception:
+    """Return what comes up from beneath a backend: none of keyring's errors, the secret in its text."""
+    return RuntimeError(f"secret-tool store {secret}")
+
+
+def caused(error: Exception, secret: str) -> Exception:
+    """Return an error of keyring as backends raise them: because of another one, which shows the secret."""
+    error.__cause__ = stranger(secret)
+    return error
+
+
+@pytest.mark.parametrize("verb", ["load", "save", "remove"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (caused(stranger("rt.secret"), "rt.secret"), r"^RuntimeError$"),
+        (caused(keyring.errors.KeyringLocked("no"), "rt.secret"), r"^KeyringLocked: no$"),
+    ],
+    ids=["of the system beneath", "of keyring"],
+)
+def test_every_error_of_a_backend_is_an_error_of_the_place(
+    ring: InMemory, error: Exception, told: str, verb: str
+) -> None:
+    """Neither its text nor the chain behind it shows what was to be stored."""
+    place = KeyringPlace("app", "mina")
+    ring.fault = error
+    with pytest.raises(OSError, match=told) as refused:
+        {"load": place.load, "save": lambda: place.save("a text"), "remove": place.remove}[verb]()
+    assert "rt.secret" not in "".join(traceback.format_exception(refused.value, chain=True))
+    assert (refused.value.__cause__, refused.value.__context__) == (None, None)
+
+
+def test_a_keyring_whose_system_fails_to_store_is_gone_on_without(
+    stage: Stage, ring: InMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One sign-in, in memory, and a warning that shows no secret."""
+    ring.refusal = stranger("rt.secret")
+    auth = stage.auth(place=KeyringPlace("app", "mina"))
+    assert [ask(stage, auth).status_code for _ in range(3)] == [200] * 3
+    assert stage.network.count(SIGN_IN) == 1
+    assert "RuntimeError" in caplog.text
+    assert "rt.secret" not in caplog.text
 
 
 def test_without_the_package_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

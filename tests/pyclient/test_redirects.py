@@ -148,7 +148,7 @@ async def test_a_redirect_to_another_origin_carries_no_token_and_renews_nothing(
 
 
 async def test_a_new_token_does_not_follow_to_https_that_nobody_named(stage: Stage, kind: str) -> None:
-    """httpx lets a token pass from http to https of one host; what answers there is not renewed for."""
+    """The library lets a token pass from http to https of one host; what answers there is not renewed for."""
     auth = stage.auth(apis=[API])
     ask(stage, auth)
     stage.network.forget()

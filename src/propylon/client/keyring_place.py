@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from propylon.client.forking import after_fork
 from propylon.client.places import file_lock
@@ -38,24 +39,36 @@ class KeyringPlace:
 
     def load(self) -> str | None:
         """Return the entry; raises ``OSError`` when the keyring stays locked, or there is none."""
-        with _os_errors(self._keyring):
-            text: str | None = self._keyring.get_password(self._service, self._account)
-            return text
+        text: str | None = self._ask(self._keyring.get_password)
+        return text
 
     def save(self, text: str) -> None:
         """Replace the entry."""
-        with _os_errors(self._keyring):
-            self._keyring.set_password(self._service, self._account, text)
+        self._ask(self._keyring.set_password, text)
 
     def remove(self) -> None:
         """Delete the entry."""
         if self.load() is not None:
-            with _os_errors(self._keyring):
-                self._keyring.delete_password(self._service, self._account)
+            self._ask(self._keyring.delete_password)
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock out the other threads, and processes where a file to lock is named."""
         return self._locked()
+
+    def _ask(self, ask: Callable[..., Any], *given: str) -> Any:
+        """Raise what a keyring raises as the ``OSError`` that every place raises.
+
+        Of the system beneath a backend (D-Bus, a program that it runs) anything may come up, and the text of that may
+        repeat what was to be stored: of an error that is none of ``keyring``'s own, the name is told alone.
+        """
+        try:
+            return ask(self._service, self._account, *given)
+        except self._keyring.errors.KeyringError as error:
+            said = f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the entry cannot be had
+            said = type(error).__name__
+        # By itself, while nothing is being handled: some backends put what they were given into theirs.
+        raise OSError(said)
 
     def _start_over(self) -> None:
         self._threads = threading.Lock()
@@ -77,15 +90,3 @@ def _keyring() -> ModuleType:
     except ModuleNotFoundError:
         raise SetupError("client_keyring_missing") from None
     return keyring
-
-
-@contextmanager
-def _os_errors(keyring: ModuleType) -> Iterator[None]:
-    """Raise what a keyring raises as the ``OSError`` that every place raises."""
-    try:
-        yield
-    except keyring.errors.KeyringError as error:
-        said = f"{type(error).__name__}: {error}"
-    else:
-        return
-    raise OSError(said)  # by itself: some backends put what they were given into theirs
