@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from flask import Blueprint, Flask, Response, redirect, request
 from tests.adapters.prefork import gunicorn
 from tests.adapters.rules import AdapterRules
 from tests.http.driving import EMAIL, PASSWORD
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Response as AnyResponse
 
-from propylon import Propylon, SetupError
+from propylon import Propylon, PropylonError, SetupError
 from propylon.adapters.flask import Auth, current_principal, require, visitor
 from propylon.flows.account import NewAccount
 from propylon.verifier import Verifier
@@ -48,8 +51,8 @@ def guarded(auth: Auth) -> Flask:
         return "in"
 
     @app.post("/leave")
-    def leave() -> Response:
-        return auth.sign_out(redirect("/"))  # type: ignore[arg-type]  # werkzeug's, of which Flask's is one
+    def leave() -> AnyResponse:
+        return auth.sign_out(redirect("/"))
 
     @app.get("/broken")
     def broken() -> str:
@@ -131,6 +134,76 @@ def test_a_name_that_begins_like_the_mount_is_the_apps(app: Flask) -> None:
     """``/authors`` is no page of Propylon."""
     assert Client(app).get("/authors").status_code == 404
     assert Client(app).get("/authors").mimetype == "text/html"
+
+
+@pytest.fixture(scope="module")
+def below_a_prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An app that the world knows below ``/api``, as its public URL says."""
+    key_file = str(tmp_path_factory.mktemp("prefix") / "propylon.key")
+    auth = Auth(Propylon(store="memory://", key_file=key_file, public_url="http://localhost:8000/api/auth"))
+    with auth.blocking:
+        yield guarded(auth)
+
+
+@pytest.mark.parametrize(
+    ("outer", "prefix"), [("/api", ""), ("/api/", ""), ("", "/api")], ids=["taken off", "with a slash", "left on"]
+)
+def test_below_a_prefix_the_pages_are_where_the_public_url_says(below_a_prefix: Flask, outer: str, prefix: str) -> None:
+    """Whether what is in front takes the prefix off (``SCRIPT_NAME``) or leaves it on; every link is found there."""
+    client = Client(below_a_prefix)
+
+    def get(path: str) -> TestResponse:
+        inner = prefix + path.removeprefix("/api")
+        return client.get(inner, base_url="http://localhost:8000", environ_overrides={"SCRIPT_NAME": outer})
+
+    links = set(re.findall(r'(?:href|src)="([^"#]+)"', get("/api/auth/login").text))
+    assert {link.partition("?")[0] for link in links} > {"/api/auth/signup", "/api/auth/static/propylon.css"}
+    assert [link for link in links if get(link.replace("&amp;", "&")).status_code != 200] == []
+    assert code(get("/api/auth/nowhere")) == (404, "not_found")
+    assert code(get("/api/auth/v1/session")) == (401, "credential_missing")
+    assert get("/api/authors").mimetype == "text/html"
+
+
+def test_below_a_prefix_a_refusal_leads_to_the_pages_and_back(below_a_prefix: Flask) -> None:
+    """By addresses as the browser sees them, also where werkzeug's ``ProxyFix`` makes the prefix of a header."""
+    opens = {"sec-fetch-mode": "navigate", "accept": "text/html", "x-forwarded-prefix": "/api"}
+    answer = Client(ProxyFix(below_a_prefix, x_prefix=1)).get("/parts/me", headers=opens)
+    assert answer.headers["location"] == "/api/auth/login?next=/api/parts/me"
+
+
+@pytest.mark.parametrize(
+    ("known_as", "outer", "inner"),
+    [
+        ("app", "/api", "/auth/login"),
+        ("below_a_prefix", "/api", "/api/auth/login"),
+        ("below_a_prefix", "", "/auth/login"),
+    ],
+    ids=["a prefix too many", "the prefix twice", "the prefix missing"],
+)
+def test_what_the_public_url_does_not_name_is_the_apps(
+    request: pytest.FixtureRequest, known_as: str, outer: str, inner: str
+) -> None:
+    """The whole path decides, not the part of it that is left for the app."""
+    client = Client(request.getfixturevalue(known_as))
+    answer = client.get(inner, environ_overrides={"SCRIPT_NAME": outer}, base_url="http://localhost:8000")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
+def test_a_blueprint_that_catches_everything_may_give_refusals_back(app: Flask) -> None:
+    """Flask asks the handlers of a blueprint before those of the app, however much they catch."""
+    auth: Auth = app.extensions["propylon"]
+    catching = Flask(__name__)
+    auth.init_app(catching)
+    for name in ("swallowed", "given-back"):
+        parts = Blueprint(name, __name__, url_prefix=f"/{name}")
+        parts.add_url_rule("/me", view_func=require()(lambda: "in"))
+        parts.register_error_handler(Exception, lambda error: (type(error).__name__, 500))
+        if name == "given-back":
+            parts.register_error_handler(PropylonError, auth.refusal)
+        catching.register_blueprint(parts)
+    client = Client(catching)
+    assert client.get("/swallowed/me").text == "CredentialRefused"
+    assert code(client.get("/given-back/me")) == (401, "credential_missing")
 
 
 def test_a_fault_of_the_set_up_is_no_refusal(app: Flask, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from flask import Flask, Response, current_app, request
 from werkzeug.local import LocalProxy
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wrappers import Response as AnyResponse
 
 from propylon import Demand, Principal, PropylonError
 from propylon.blocking import Asking, Blocking
@@ -39,6 +39,7 @@ Wsgi: TypeAlias = Callable[[Any, Any], Any]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Answer = TypeVar("Answer", bound=AnyResponse)  # ``redirect`` and other parts of Flask return werkzeug's
 
 _EXTENSION = "propylon"
 _ASKING = "propylon.asking"  # in the environ of a request
@@ -53,8 +54,9 @@ class Auth:
     Args:
         source: who knows. It is opened at the first question, in each process of the server for itself.
         app: the app; or call ``init_app`` later.
-        mount: serve Propylon's pages and API in this app, below the path of its public URL. False where it runs
-            elsewhere on the same store. A ``Verifier`` mounts nothing.
+        mount: serve Propylon's pages and API in this app, below the path of its public URL, which is the whole one:
+            an app that is known below ``/api`` (``SCRIPT_NAME``) has it there too, as in ``/api/auth``. False where
+            Propylon runs elsewhere on the same store. A ``Verifier`` mounts nothing.
 
     Raises:
         SetupError: the public URL names no path to mount at.
@@ -70,7 +72,7 @@ class Auth:
     def init_app(self, app: Flask) -> None:
         """Guard an app."""
         app.extensions[_EXTENSION] = self
-        app.register_error_handler(PropylonError, self._refuse)
+        app.register_error_handler(PropylonError, self.refusal)
         guarded = _telling(app.wsgi_app)
         if self._mount and self._pages is not None:
             guarded = self._mounted(guarded, self._pages)
@@ -91,7 +93,13 @@ class Auth:
         """Return the caller's account: name, e-mail and roles as they are now."""
         return self.blocking.user(_asking().principal())
 
-    def sign_out(self, response: Response | None = None) -> Response:
+    @overload
+    def sign_out(self, response: None = None) -> Response: ...
+
+    @overload
+    def sign_out(self, response: Answer) -> Answer: ...
+
+    def sign_out(self, response: AnyResponse | None = None) -> AnyResponse:
         """End the caller's session, everywhere and at once; return the answer that clears it in their browser.
 
         Args:
@@ -107,20 +115,24 @@ class Auth:
             answer.headers.add(name, value)
         return answer
 
-    def _mounted(self, app: Wsgi, root: str) -> Wsgi:
-        dispatched, below = DispatcherMiddleware(app, {root: self.blocking.mount()}), f"{root}/"
-
-        def serve(environ: Any, start_response: Any) -> Any:
-            # The dispatcher takes every path apart, also those of the app itself, which are nearly all.
-            path = environ.get("PATH_INFO", "")
-            served = dispatched if path == root or path.startswith(below) else app
-            return served(environ, start_response)
-
-        return serve
-
-    def _refuse(self, error: PropylonError) -> Response:
+    def refusal(self, error: PropylonError) -> Response:
+        """Return the answer to a request that is refused: for a blueprint whose own handler catches everything."""
         told = self.blocking.reply(error, _asking().scope, pages=self._pages)
         return Response(told.body, told.status, told.headers)
+
+    def _mounted(self, app: Wsgi, root: str) -> Wsgi:
+        mount, below = self.blocking.mount(), f"{root}/"
+
+        def serve(environ: Any, start_response: Any) -> Any:
+            path = environ.get("PATH_INFO", "")
+            if outer := environ.get("SCRIPT_NAME"):  # the public URL has the whole path, whatever this app is below
+                path = outer.rstrip("/") + path
+            if path == root or path.startswith(below):
+                environ = {**environ, "SCRIPT_NAME": root, "PATH_INFO": path[len(root) :]}
+                return mount(environ, start_response)
+            return app(environ, start_response)
+
+        return serve
 
 
 def require(
