@@ -12,6 +12,11 @@ def test_a_visitor_is_refused(propylon_users: Rehearsal) -> None:
     assert Client().get("/notes").json()["code"] == "credential_missing"
 
 
+def test_who_is_sent_to_the_sign_in_finds_it(propylon_users: Rehearsal) -> None:
+    """Propylon's pages are among the URLs, and answer Django's client as it comes."""
+    assert Client().get("/auth/login").status_code == 200
+
+
 def test_only_editors_write(propylon_users: Rehearsal) -> None:
     """Being signed in is not enough."""
     reader = Client(headers=propylon_users.sign_in().headers())

@@ -15,6 +15,12 @@ def test_a_visitor_is_refused(propylon_users: Rehearsal) -> None:
         assert visitor.get("/notes").json()["code"] == "credential_missing"
 
 
+def test_who_is_sent_to_the_sign_in_finds_it(propylon_users: Rehearsal) -> None:
+    """Propylon's pages are part of the app, and answer its client as it comes."""
+    with TestClient(app) as visitor:
+        assert visitor.get("/auth/login").status_code == 200
+
+
 def test_only_editors_write(propylon_users: Rehearsal) -> None:
     """Being signed in is not enough."""
     with TestClient(app, headers=propylon_users.sign_in().headers()) as reader:

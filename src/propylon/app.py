@@ -78,6 +78,7 @@ class Propylon:
         self._clock = clock or SystemClock()
         self._log = log
         self._make_store: Callable[[Config], Store] = _store_of
+        self._around: Callable[[ASGIApp], ASGIApp] | None = None
         self._opening = asyncio.Lock()
         self._runtime: Runtime | None = None
         self._app: ASGIApp | None = None
@@ -197,7 +198,7 @@ class Propylon:
         if self._app is None:
             await self.open()
             if self._app is None:  # another request may have been waiting for the same opening
-                self._app = self.runtime.asgi()
+                self._app = self._serving()
         await self._app(scope, receive, send)
 
     def said(self, error: PropylonError) -> str:
@@ -228,11 +229,18 @@ class Propylon:
         self._upkeep = asyncio.create_task(_tend(runtime))
 
     def rehearse(
-        self, *, make_store: Callable[[Config], Store], key: str, clock: Clock, log: SecurityLog
+        self,
+        *,
+        make_store: Callable[[Config], Store],
+        key: str,
+        clock: Clock,
+        log: SecurityLog,
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> Callable[[], None]:
         """Take store, key, clock and log of a test from the next opening on; return what takes them back.
 
-        For ``propylon.testing.Rehearsal``. What is real is refused here, where nobody gets around it.
+        For ``propylon.testing.Rehearsal``. What is real is refused here, where nobody gets around it. What is served
+        stands in ``around``, where there is one.
 
         Raises:
             SetupError: it is open, its public URL is not of this machine, or its store is PostgreSQL or Redis.
@@ -244,10 +252,15 @@ class Propylon:
 
         def take_back() -> None:
             self.config, self._make_store, self._clock, self._log = before
+            self._around = None
 
         self.config = msgspec.structs.replace(self.config, store=MEMORY_URL, session_store="", key=key, key_file="")
-        self._make_store, self._clock, self._log = make_store, clock, log
+        self._make_store, self._clock, self._log, self._around = make_store, clock, log, around
         return take_back
+
+    def _serving(self) -> ASGIApp:
+        app = self.runtime.asgi()
+        return self._around(app) if self._around is not None else app
 
     def _load_ring(self, *, may_create: bool) -> tuple[KeyRing, str]:
         if self.config.key:
@@ -261,7 +274,7 @@ class Propylon:
             if message["type"] == "lifespan.startup":
                 try:
                     await self.open()
-                    self._app = self.runtime.asgi()
+                    self._app = self._serving()
                 except PropylonError as error:
                     await send({"type": "lifespan.startup.failed", "message": self.said(error)})
                     return

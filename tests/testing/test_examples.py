@@ -22,5 +22,5 @@ def test_the_django_example_passes_its_own_tests(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "5 passed" in done.stdout, done.stdout + done.stderr
+    assert "6 passed" in done.stdout, done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []

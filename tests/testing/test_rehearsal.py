@@ -148,6 +148,34 @@ def test_the_sign_in_of_the_app_asks_for_the_password(app: FastAPI, propylon_use
     propylon_users.events.assert_recorded("authn_login_fail", user=user, reason="credentials_wrong", times=1)
 
 
+@pytest.mark.parametrize("host", ["testserver", "testserver.local", "test", "localhost:8000"])
+def test_the_pages_know_the_hosts_that_test_clients_name(app: FastAPI, propylon_users: Rehearsal, host: str) -> None:
+    """Without a ``base_url``: somebody signs in as the page does, and the cookie comes back."""
+    user = propylon_users.add_user("minji@example.org", roles=["admin"])
+    with TestClient(app, base_url=f"http://{host}") as client:
+        assert client.get("/auth/login").status_code == 200
+        entered = client.post("/auth/login", data={"email": user.email, "password": PASSWORD}, follow_redirects=False)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/auth/account")
+        assert client.get("/me").json() == ["admin"]
+        assert client.get("/auth/account").status_code == 200
+
+
+@pytest.mark.usefixtures("propylon_users")
+@pytest.mark.parametrize("host", ["shop.example", "testserver.shop.example", "testserver:8000"])
+def test_the_pages_know_no_other_host(app: FastAPI, host: str) -> None:
+    """A page that was rebound to this machine is refused in tests as in service."""
+    with TestClient(app, base_url=f"http://{host}") as client:
+        assert client.get("/auth/login").json()["code"] == "host_unknown"
+
+
+def test_outside_of_a_rehearsal_no_test_client_is_known(app: FastAPI, propylon: Propylon) -> None:
+    """Also after one: what serves then is as it was."""
+    with Rehearsal(propylon), TestClient(app) as client:
+        assert client.get("/auth/login").status_code == 200
+    with TestClient(app) as client:
+        assert client.get("/auth/login").json()["code"] == "host_unknown"
+
+
 def test_what_the_app_alone_has_to_tell_is_recorded(app: FastAPI, propylon_events: SecurityEvents) -> None:
     """From the first event on, when nobody was signed in by the test before."""
     with TestClient(app, base_url=LOCAL) as client:

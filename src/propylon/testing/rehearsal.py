@@ -28,6 +28,7 @@ from propylon.flows.opening import Opener
 from propylon.flows.sign_in import SignIn, SignInRequest
 from propylon.outside.user_agent import describe
 from propylon.runtime import Runtime
+from propylon.testing.client_hosts import AtHome
 from propylon.testing.clock import FakeClock
 from propylon.testing.security_events import SecurityEvents
 from propylon.testing.session_holder import SessionHolder
@@ -174,8 +175,13 @@ class Rehearsal:
 
     def _begin(self) -> None:
         key = f"rehearsal {secrets.token_hex(32)}"
+        public_host = self._propylon.config.public_host
         self._take_back = self._propylon.rehearse(
-            make_store=lambda _: self._memory.view(), key=key, clock=self.clock, log=self.events
+            make_store=lambda _: self._memory.view(),
+            key=key,
+            clock=self.clock,
+            log=self.events,
+            around=lambda app: AtHome(app, public_host),
         )
         ring = KeyRing.parse(key)
         runtime = Runtime(self._propylon.config, self._memory.view(), ring, self.clock, 1, self.events)
