@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from propylon.errors import NotFound
+from propylon.http.content_coding import takes_gzip
 from propylon.http.services import Services
 from propylon.web.assets import ASSETS, MODULES, Asset
 
@@ -45,17 +47,31 @@ class Documents:
         asset = ASSETS.get(request.path_params["name"])
         if asset is None:
             raise NotFound
-        return Response(asset.body, headers={"content-type": asset.content_type, "cache-control": _age(request, asset)})
+        return _file(request, asset, {})
 
     async def browser_client(self, request: Request) -> Response:
         """Return a module that pages import. Those of any origin may read it: it says what is wrong with theirs."""
-        module = MODULES[request.url.path.rpartition("/")[2]]
-        etag = f'"{module.digest}"'
-        headers = {"cache-control": _age(request, module), "etag": etag, **FOR_EVERYONE}
-        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-        if etag in known or "*" in known:
-            return Response(status_code=304, headers=headers)
-        return Response(module.body, headers={**headers, "content-type": module.content_type})
+        return _file(request, MODULES[request.url.path.rpartition("/")[2]], FOR_EVERYONE)
+
+
+def _file(request: Request, asset: Asset, headers: Mapping[str, str]) -> Response:
+    """Return a static file, packed for who takes that, and nothing of it to who has it already."""
+    packed = asset.packed if takes_gzip(",".join(request.headers.getlist("accept-encoding"))) else None
+    etag = f'"{asset.digest}"' if packed is None else f'"{asset.digest}-gzip"'
+    headers = {**headers, "cache-control": _age(request, asset), "etag": etag}
+    if asset.packed is not None:
+        headers["vary"] = "Accept-Encoding"
+    if _has(request, etag):
+        return Response(status_code=304, headers=headers)
+    headers["content-type"] = asset.content_type
+    if packed is not None:
+        headers["content-encoding"] = "gzip"
+    return Response(packed or asset.body, headers=headers)
+
+
+def _has(request: Request, etag: str) -> bool:
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag in known or "*" in known
 
 
 def _age(request: Request, asset: Asset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,24 +18,32 @@ _CONTENT_TYPES: Final = {
 }
 
 
+# About what one packet holds beside the headers: what fits is there no sooner for being packed.
+MIN_PACKED_BYTES: Final = 1_024
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """One static file.
 
     Attributes:
-        body: its bytes, as served.
+        body: its bytes, as they lie in the tree.
+        packed: the same by gzip, None where that would not pay.
         content_type: value of the ``Content-Type`` header.
         digest: SHA-256 of the body in hex, cut to 16 characters; stands in the address (``?v=``), so that the
             file may be cached for ever.
     """
 
     body: bytes
+    packed: bytes | None
     content_type: str
     digest: str
 
 
 def _asset(body: bytes, content_type: str) -> Asset:
-    return Asset(body, content_type, hashlib.sha256(body).hexdigest()[:16])
+    # Once, at its best; without a time, so that every process has the same bytes.
+    packed = gzip.compress(body, 9, mtime=0) if len(body) >= MIN_PACKED_BYTES else None
+    return Asset(body, packed, content_type, hashlib.sha256(body).hexdigest()[:16])
 
 
 def _load(name: str, content_type: str) -> Asset:
