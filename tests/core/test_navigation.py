@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from propylon.core.navigation import is_navigation, page_for
+from propylon.core.navigation import is_for_a_person, is_navigation, page_for
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ def test_only_a_person_who_opens_a_page_is_led_elsewhere(
 ) -> None:
     """A script gets its 401, and what a form sent is not thrown away by a redirect."""
     assert is_navigation(method, sec_fetch_mode=mode, accept=accept) is expected
+    if method == "GET":
+        assert is_for_a_person(sec_fetch_mode=mode, accept=accept) is expected
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,11 @@ def is_navigation(method: str, *, sec_fetch_mode: str | None, accept: str | None
         sec_fetch_mode: the ``Sec-Fetch-Mode`` header, which all browsers since 2023 send; it decides where it is sent.
         accept: the ``Accept`` header, for older ones.
     """
-    if method != "GET":
-        return False
+    return method == "GET" and is_for_a_person(sec_fetch_mode=sec_fetch_mode, accept=accept)
+
+
+def is_for_a_person(*, sec_fetch_mode: str | None, accept: str | None) -> bool:
+    """Return whether a browser will show the answer as a page, by whatever method it asks: of a form, too."""
     if sec_fetch_mode is not None:
         return sec_fetch_mode == "navigate"
     return accept is not None and "text/html" in accept.lower()

@@ -14,12 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from propylon.core.navigation import is_for_a_person
 from propylon.errors import ClientError, NotFound, PropylonError
 from propylon.http import openapi, problems
 from propylon.http.accounts_api import AccountsApi
 from propylon.http.confirm_routes import ConfirmRoutes
 from propylon.http.console_routes import ConsoleRoutes
-from propylon.http.context import tongue
+from propylon.http.context import root_of, tongue
 from propylon.http.cors import Cors
 from propylon.http.data_api import DataApi
 from propylon.http.documents import Documents
@@ -77,7 +78,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     starlette = Starlette(
         routes=_merged(routes),
         middleware=[Middleware(Cors, config.origins)],
-        exception_handlers=_handlers(services),
+        exception_handlers=_handlers(services, pages),
     )
     # Starlette would answer "/v1/sessions/" with a 307 to an address made of scheme and Host: behind a proxy that
     # ends TLS, a browser then sends the password again, over plain http (RFC 9700 4.12).
@@ -171,12 +172,24 @@ def _dispatching(path: str, by_method: dict[str, Any]) -> Route:
     return Route(path, dispatch, methods=list(by_method))
 
 
-def _handlers(services: Services) -> dict[Any, Any]:
+def _leads_nowhere(request: Request, error: PropylonError) -> bool:
+    """Return whether a person typed an address that is not there; programs ask below two paths of their own."""
+    if error.code not in ("not_found", "method_not_allowed"):
+        return False
+    path = request.scope["path"].removeprefix(root_of(request)) + "/"
+    return not path.startswith(("/v1/", "/.well-known/")) and is_for_a_person(
+        sec_fetch_mode=request.headers.get("sec-fetch-mode"), accept=request.headers.get("accept")
+    )
+
+
+def _handlers(services: Services, pages: PageRoutes) -> dict[Any, Any]:
     async def refuse(request: Request, error: Exception) -> Response:
         if not isinstance(error, PropylonError):
             raise error
         if error.code in problems.STATUS:
             services.metrics.refusals.labels(error.code).inc()
+        if _leads_nowhere(request, error):
+            return await pages.nowhere(request, error)
         return problems.response(
             error,
             tongue(services, request),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from propylon.http.services import Services
 from propylon.http.sessions_api import SessionsApi
 from propylon.web.pages import (
     AccountPage,
+    Frame,
     ProblemPage,
     ProblemRow,
     SessionRow,
@@ -185,11 +187,23 @@ class PageRoutes(PageRoom):
 
     async def problem(self, request: Request, error: PropylonError) -> Response:
         """Show any refusal to a person."""
-        title, detail = problems.sentence(tongue(self._services, request), error)
-        status = problems.status_of(error)
         # The language switch leads back by GET, which the address of a mere form does not take.
         path = None if request.method in SAFE_METHODS else "/"
-        frame = self._frame_of(request, signed_in_as=None, path=path)
+        return self._problem(self._frame_of(request, signed_in_as=None, path=path), request, error)
+
+    async def nowhere(self, request: Request, error: PropylonError) -> Response:
+        """Show a person that an address leads nowhere, and the way back from it."""
+        typed = quote(request.scope["path"].removeprefix(root_of(request)), safe="/:@!$&'()*+,;=~", errors="replace")
+        path = typed if request.method in SAFE_METHODS else "/"
+        try:
+            frame = await self._frame(request, path)
+        except PropylonError:  # the store is away: the page needs nothing of it
+            frame = self._frame_of(request, signed_in_as=None, path=path)
+        return self._problem(frame, request, error)
+
+    def _problem(self, frame: Frame, request: Request, error: PropylonError) -> Response:
+        title, detail = problems.sentence(tongue(self._services, request), error)
+        status = problems.status_of(error)
         page = ProblemPage(status, error.code, title, detail, sign_in=status == HTTPStatus.UNAUTHORIZED)
         answer = self._html(frame, self._services.pages.problem(frame, page), status)
         answer.headers.update(problems.retry_headers(error))
