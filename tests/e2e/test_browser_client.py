@@ -336,3 +336,9 @@ def test_the_page_of_the_guide_works_as_it_stands(window: Window, person: Person
     page.click("#sign-in button")
     page.click("#sign-out")
     expect(page.locator("#sign-in")).to_be_visible()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.route("**/v1/session", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#told")).to_contain_text("does not answer")
+    assert failures == []

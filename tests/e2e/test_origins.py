@@ -149,9 +149,11 @@ def test_a_fetch_without_credentials_is_named(visit: Visit, places: tuple[str, s
 
 
 def test_nobody_is_told_so_who_has_not_signed_in(visit: Visit) -> None:
-    """Then 401 is the answer, whatever came along."""
+    """Then 401 is the answer, whatever came along, and the page says it."""
     api = visit.open(PORTS, "cookie")
     visit.reads("Signed out")
+    visit.page.click("#add")
+    visit.reads("You are not signed in")
     assert visit.page.evaluate(PLAIN, [f"{api}/me", {}])["code"] == "credential_missing"
     visit.page.wait_for_function("performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/me'))")
     visit.page.wait_for_timeout(100)
@@ -159,8 +161,14 @@ def test_nobody_is_told_so_who_has_not_signed_in(visit: Visit) -> None:
 
 
 def test_an_origin_that_is_not_configured_is_named(visit: Visit) -> None:
-    """By the console with the setting to write, and by the log of the server."""
+    """By the console with the setting to write, and by the log of the server; the page says that something failed."""
+    visit.page.on("pageerror", lambda error: visit.warnings.append(f"uncaught: {error}"))
     visit.open((STRANGER, NAMES[1]), "cookie")
+    visit.reads("does not answer")
+    visit.page.evaluate("document.querySelector('#said').textContent = ''")
+    visit.page.click("#add")
+    visit.reads("does not answer")
+    assert [text for text in visit.warnings if text.startswith("uncaught")] == []
     origin = visit.across.page(STRANGER)
     visit.is_told(f"PROPYLON_ORIGINS={origin}")
     assert f"a page of '{origin}' called and may not" in visit.across.log.read_text()
