@@ -141,7 +141,7 @@ RULES: tuple[Rule, ...] = (
     )),
     Rule({"revocation": ("now",)}, {"cookie": 1, "hybrid": 1, "bearer": 1}, Said(
         "Whatever travels, an ended session is refused within milliseconds: no mode gives that up.",
-        "어떤 방식이든 끝난 세션은 몇 밀리초 안에 거절됩니다. 이를 포기하는 방식은 없습니다.",
+        "어떤 방식이든 끝난 세션은 몇 밀리초 안에 거부됩니다. 이를 포기하는 방식은 없습니다.",
     ), Said(
         "Measured over 4 servers on Redis: {revocation.redis.p99_ms} ms at the 99th percentile.",
         "Redis에서 서버 4대로 잰 값: 99번째 백분위 {revocation.redis.p99_ms}ms.",

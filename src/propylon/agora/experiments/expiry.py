@@ -20,7 +20,7 @@ Policy = Literal["none", "at_order", "on_refusal", "silent"]
 POLICIES: dict[Policy, Said] = {
     "none": Said("no renewal: sign in again", "갱신 없음: 다시 로그인"),
     "at_order": Said("a new token when the order begins", "주문을 시작할 때 새로 발급"),
-    "on_refusal": Said("refresh token, used after a refusal", "거절당한 뒤 리프레시 토큰 사용"),
+    "on_refusal": Said("refresh token, used after a refusal", "거부당한 뒤 리프레시 토큰 사용"),
     "silent": Said("refresh token, used before expiry; ensureFresh at the order", "만료 전에 조용히 갱신, 주문 때 ensureFresh"),
 }  # fmt: skip
 

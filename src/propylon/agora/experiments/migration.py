@@ -133,7 +133,7 @@ EXPERIMENT = Experiment(
         "tokens, and when everybody has moved, another changes it back. Each of them does what the browser client does: it "
         "moves when an answer says so, and renews once where it is refused. Whoever is refused after that counts as signed out.",
         "사람들이 쿠키로 로그인해 서버 3대에 쉬지 않고 요청하는 동안, 명령 하나로 방식을 토큰으로 바꾸고 모두 옮기면 다시 쿠키로 바꿉니다. 각자 "
-        "브라우저 클라이언트가 하는 대로 합니다. 응답이 알려 주면 옮기고, 거절되면 한 번 갱신합니다. 그 뒤에도 거절되면 로그아웃된 것으로 셉니다.",
+        "브라우저 클라이언트가 하는 대로 합니다. 응답이 알려 주면 옮기고, 거부되면 한 번 갱신합니다. 그 뒤에도 거부되면 로그아웃된 것으로 셉니다.",
     ),
     would_change=Said(
         "Clients that do not understand `Propylon-Mode`: they keep what they have until it expires, so the change takes as long.",
@@ -142,7 +142,7 @@ EXPERIMENT = Experiment(
     quantities={
         "people": Quantity(Said("people signed in", "로그인한 사람")),
         "moved": Quantity(Said("sessions that moved", "옮긴 세션"), "", "more"),
-        "signed_out": Quantity(Said("requests refused as signed out", "로그아웃으로 거절된 요청"), "", "less"),
+        "signed_out": Quantity(Said("requests refused as signed out", "로그아웃으로 거부된 요청"), "", "less"),
         "errors": Quantity(Said("errors", "오류"), "", "less"),
         "answered": Quantity(Said("requests answered meanwhile", "그사이 처리된 요청"), "", "more"),
         "until_all_s": Quantity(Said("until all have moved", "모두 옮길 때까지"), "s", "less"),

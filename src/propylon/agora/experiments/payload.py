@@ -110,7 +110,7 @@ def _read_after_expiry(findings: Findings) -> Verdict:
     said = Said(
         "Refused by every server, and still {readable:.0f} claims can be read without any key. A signature proves, it hides "
         "nothing: what must not be read does not belong in it.",
-        "모든 서버가 거절하는데도 키 없이 클레임 {readable:.0f}개를 읽을 수 있습니다. 서명은 증명할 뿐 숨기지 않습니다. 읽혀서 안 되는 것은 "
+        "모든 서버가 거부하는데도 키 없이 클레임 {readable:.0f}개를 읽을 수 있습니다. 서명은 증명할 뿐 숨기지 않습니다. 읽혀서 안 되는 것은 "
         "토큰에 넣지 말아야 합니다.",
     )
     return Verdict(1, outcome, said.filled(readable=readable))
@@ -145,7 +145,7 @@ EXPERIMENT = Experiment(
     method=Said(
         "Somebody with an address and a name signs in at a server whose tokens live one second. When the server refuses the "
         "token, it is read without any key, as whoever finds it can. Beside it stands a token as examples on the web write it.",
-        "이메일과 이름이 있는 사람이 토큰 수명이 1초인 서버에 로그인합니다. 서버가 그 토큰을 거절하면, 주운 사람처럼 키 없이 내용을 "
+        "이메일과 이름이 있는 사람이 토큰 수명이 1초인 서버에 로그인합니다. 서버가 그 토큰을 거부하면, 주운 사람처럼 키 없이 내용을 "
         "읽어 봅니다. 웹의 흔한 예제가 만드는 토큰을 옆에 둡니다.",
     ),
     would_change=Said(

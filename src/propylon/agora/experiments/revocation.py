@@ -116,7 +116,7 @@ def judge(findings: Findings, noise: float) -> Sequence[Verdict]:  # noqa: ARG00
         "A token that every server checks without a look-up was refused on all {nodes} within {lag:.1f} ms of the answered "
         "revocation (99th percentile, slowest store: {store}). Waiting until it expires takes {wait:.0f} s on average at a life "
         "of 5 minutes.",
-        "서버들이 조회 없이 검증하는 토큰이, 폐기 응답 뒤 {lag:.1f}ms 안에 {nodes}대 모두에서 거절되었습니다(99번째 백분위, 가장 느린 저장소: "
+        "서버들이 조회 없이 검증하는 토큰이, 폐기 응답 뒤 {lag:.1f}ms 안에 {nodes}대 모두에서 거부되었습니다(99번째 백분위, 가장 느린 저장소: "
         "{store}). 만료를 기다리면 수명 5분에서 평균 {wait:.0f}초가 걸립니다.",
     )
     first = Verdict(
@@ -143,7 +143,7 @@ def _choose_well(findings: Findings, slowest: str) -> Verdict:
 def plots(findings: Findings) -> Sequence[Plot]:
     """Show how long it takes."""
     bars = tuple(Bar.of(one.label, one.figures["p99_ms"]) for one in findings.measured())
-    title = Said("From the answered revocation to the last refusal", "폐기 응답에서 마지막 서버가 거절할 때까지")
+    title = Said("From the answered revocation to the last refusal", "폐기 응답에서 마지막 서버가 거부할 때까지")
     axis = Said("ms, 99th percentile (logarithmic)", "ms, 99번째 백분위(로그 눈금)")
     return [Bars(title, axis, bars, logarithmic=True)]
 
@@ -164,7 +164,7 @@ EXPERIMENT = Experiment(
         "one of them. The lag runs from the answer to that until a request is sent that a server refuses, for each server. For "
         "waiting, the token is revoked at a random moment of its life, and its holder sends a request every two seconds.",
         "토큰으로 로그인한 뒤 서버 4대에 액세스 토큰으로 쉬지 않고 요청하면서, 그중 한 대를 통해 로그아웃합니다. 지연은 그 응답부터 서버가 "
-        "거절하는 요청을 보낸 때까지이고 서버마다 잽니다. 기다리는 경우는 수명 중 임의의 순간에 폐기하고, 가진 사람이 2초마다 요청한다고 봅니다.",
+        "거부하는 요청을 보낸 때까지이고 서버마다 잽니다. 기다리는 경우는 수명 중 임의의 순간에 폐기하고, 가진 사람이 2초마다 요청한다고 봅니다.",
     ),
     would_change=Said(
         "Servers on different continents, where the network itself takes longer than this.",

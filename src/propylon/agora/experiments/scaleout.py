@@ -281,12 +281,12 @@ def _stateless_gives_up(findings: Findings, shared: str) -> list[Verdict]:
         "Stateless tokens scale as well ({out:.0f} signed out) and give up ending: who had signed out was still let in, and is until the "
         "token expires, {theirs:.0f} s later. With a shared store every server had refused them within {ours:.2f} s.",
         "무상태 토큰도 서버를 늘리기에는 좋지만({out:.0f}명 로그아웃) 끝내기를 내려놓습니다. 로그아웃한 사람이 여전히 통과하며 토큰이 만료되는 {theirs:.0f}초 "
-        "뒤까지 그렇습니다. 공유 저장소에서는 {ours:.2f}초 안에 모든 서버가 거절했습니다.",
+        "뒤까지 그렇습니다. 공유 저장소에서는 {ours:.2f}초 안에 모든 서버가 거부했습니다.",
     )
     if outcome == "does_not_hold":
         said = Said(
             "Who had signed out was refused by stateless servers after {theirs:.2f} s, and with a shared store after {ours:.2f} s.",
-            "로그아웃한 사람을 무상태 서버는 {theirs:.2f}초, 공유 저장소에서는 {ours:.2f}초 뒤에 거절했습니다.",
+            "로그아웃한 사람을 무상태 서버는 {theirs:.2f}초, 공유 저장소에서는 {ours:.2f}초 뒤에 거부했습니다.",
         )
     return [Verdict(None, outcome, said.filled(out=out, theirs=theirs, ours=ours))]
 
@@ -338,7 +338,7 @@ def _over_time(measured: Sequence[Variant]) -> Lines:
     return Lines(
         Said(
             "Requests refused or not answered, as it went (last round)",
-            "거절되거나 응답받지 못한 요청의 추이(마지막 라운드)",
+            "거부되거나 응답받지 못한 요청의 추이(마지막 라운드)",
         ),
         Said("s since the beginning", "시작부터의 시간(초)"),
         Said("% of the requests", "요청의 %"),
@@ -371,7 +371,7 @@ EXPERIMENT = Experiment(
         "only.",
         "쿠키 반, 토큰 반으로 로그인한 사람들이 서버 3대 앞의 nginx를 통해 쉬어 가며 계속 요청합니다. 서버 한 대를 SIGKILL로 죽이고, 네 번째 서버를 넣고, "
         "저장소가 복제되어 있으면 그 마스터도 죽입니다. 그동안 아무도 다시 로그인하지 않으므로 401을 받은 사람은 로그아웃된 것으로 셉니다. 끝에 한 사람이 "
-        "로그아웃하고, 모든 서버가 거절할 때까지 묻습니다. 무상태 서버는 공개 키만 갖고 아무 소식도 듣지 않으며, 로그인은 Propylon 한 대가 토큰으로만 "
+        "로그아웃하고, 모든 서버가 거부할 때까지 묻습니다. 무상태 서버는 공개 키만 갖고 아무 소식도 듣지 않으며, 로그인은 Propylon 한 대가 토큰으로만 "
         "맡습니다.",
     ),
     would_change=Said(

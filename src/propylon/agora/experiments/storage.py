@@ -41,7 +41,7 @@ CHOICES = {
 }
 NAIVE = ("bare", "open")
 SCRIPT = {
-    "takes": Said("takes a credential away", "인증 수단을 빼냄"),
+    "takes": Said("takes a credential away", "인증 정보를 빼냄"),
     "acts": Said("acts while the page is open", "페이지가 열린 동안 대신 행동"),
     "later": Said("acts from elsewhere, page closed", "페이지를 닫은 뒤 다른 곳에서 행동"),
     "stays": Said("stays in until the session ends", "세션이 끝날 때까지 머묾"),
@@ -355,9 +355,9 @@ EXPERIMENT = Experiment(
         "script into the page. An attack has had success when an order is in the shop's ledger, or when what arrived at the "
         "attacker's server opens the door from elsewhere. The browser lets third-party cookies through, so that what stops an attack "
         "is the shop and not the browser's settings.",
-        "실제 Chromium에서 상점 페이지로 로그인하고, 받은 것을 일곱 곳 중 한 곳에 둡니다. 그런 다음 다른 사이트의 페이지와 같은 사이트 다른 출처의 페이지에 "
-        "들르고, 마지막으로 다른 방문자가 쓴 후기가 페이지에 스크립트를 끼워 넣습니다. 상점 장부에 주문이 남거나, 공격자 서버에 도착한 것이 다른 곳에서 통하면 "
-        "공격이 성공한 것입니다. 공격을 막는 것이 브라우저 설정이 아니라 상점이 되도록, 브라우저는 서드파티 쿠키를 막지 않게 해 두었습니다.",
+        "실제 Chromium에서 가게 페이지로 로그인하고, 받은 것을 일곱 곳 중 한 곳에 둡니다. 그런 다음 다른 사이트의 페이지와 같은 사이트 다른 출처의 페이지에 "
+        "들르고, 마지막으로 다른 방문자가 쓴 후기가 페이지에 스크립트를 끼워 넣습니다. 가게 장부에 주문이 남거나, 공격자 서버에 도착한 것이 다른 곳에서 통하면 "
+        "공격이 성공한 것입니다. 공격을 막는 것이 브라우저 설정이 아니라 가게가 되도록, 브라우저는 서드파티 쿠키를 막지 않게 해 두었습니다.",
     ),
     would_change=Said(
         "A browser that withholds third-party cookies stops image, fetch and websocket of another site even with SameSite=None. A cookie "
