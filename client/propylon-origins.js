@@ -29,7 +29,7 @@ const SAID = {
   ],
   cookie_cross_site: [
     "{page} and {api} are two sites, so the browser keeps no cookie of {api} for this page: cookie and hybrid mode cannot work. Put both under one site (app.example.com, api.example.com), or use new Propylon({ mode: \"bearer\" }).",
-    "{page}와(과) {api}은(는) 서로 다른 사이트라서 브라우저가 이 페이지에서 {api}의 쿠키를 저장하지 않습니다. cookie 모드와 hybrid 모드는 쓸 수 없습니다. 둘을 한 사이트(app.example.com, api.example.com)에 두거나 new Propylon({ mode: \"bearer\" })를 써 주세요.",
+    "{page}와(과) {api}은(는) 서로 다른 사이트라서 브라우저가 이 페이지에서 {api}의 쿠키를 저장하지 않습니다. cookie 방식과 hybrid 방식은 쓸 수 없습니다. 둘을 한 사이트(app.example.com, api.example.com)에 두거나 new Propylon({ mode: \"bearer\" })를 써 주세요.",
   ],
   loopback: [
     "localhost, 127.0.0.1 and [::1] are three sites to a browser, and so are names like app.localhost and api.localhost. Use one name in all addresses.",
@@ -37,7 +37,7 @@ const SAID = {
   ],
   credential_missing: [
     "{url} was asked without a credential, and somebody is signed in. With cookies: fetch(url, { credentials: \"include\" }). In every mode: the fetch of the client, auth.fetch(url).",
-    "로그인되어 있는데 {url}에 인증 정보 없이 요청했습니다. 쿠키라면 fetch(url, { credentials: \"include\" })를, 어느 모드든 클라이언트의 auth.fetch(url)를 써 주세요.",
+    "로그인되어 있는데 {url}에 인증 정보 없이 요청했습니다. 쿠키라면 fetch(url, { credentials: \"include\" })를, 어느 방식이든 클라이언트의 auth.fetch(url)를 써 주세요.",
   ],
   not_kept: [
     "The browser did not send the cookie of {api} that this page had just been given. Is the page in a frame of another site, or are cookies blocked? Put page and API under one site, or use new Propylon({ mode: \"bearer\" }).",

@@ -99,7 +99,7 @@ export const TEXTS = {
     password: "비밀번호",
     demo: "이 컴퓨터의 데모 계정이 채워져 있습니다. 로그인 버튼만 누르세요.",
     ownPage: "Propylon 로그인 페이지에서 로그인하고 돌아오기",
-    arrives: "인증 수단",
+    arrives: "인증 정보",
     session: "세션",
     lasts: "유효 기간",
     accessToken: "액세스 토큰",
