@@ -83,15 +83,16 @@ def page(language: str) -> str:
     return "\n".join(_lines(language, WORDS[language])) + "\n"
 
 
-# Parameters of ``propylon.verifier.Verifier``.
+# Parameters of ``propylon.verifier.Verifier``, and lines of the file that ``bridge`` names.
 OF_A_VERIFIER = ("unsafe_feed_silence",)
+OF_A_BRIDGE = ("unsafe_email_key",)
 
 
 def unsafe_names() -> list[str]:
-    """Return every setting, every choice and every parameter that weakens, in the order of the settings."""
+    """Return every setting, choice, parameter and line of the bridge that weakens, in the order of the settings."""
     choices = [word.strip("` ") for setting in SETTINGS.values() for word in setting.bounds.split(",")]
     weakening = [name for name in [*SETTINGS, *choices] if name.startswith("unsafe_")]
-    return list(dict.fromkeys([*weakening, *OF_A_VERIFIER]))
+    return list(dict.fromkeys([*weakening, *OF_A_VERIFIER, *OF_A_BRIDGE]))
 
 
 def _lines(language: str, words: Mapping[str, str]) -> Iterator[str]:

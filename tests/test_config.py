@@ -406,7 +406,7 @@ def test_no_secret_is_shown(store: str) -> None:
 def test_whatever_weakens_says_so_and_is_not_the_default() -> None:
     """Nobody sets it without noticing."""
     assert load({}).weakened == ()
-    assert settings_page.unsafe_names() == ["unsafe_feed_silence", "unsafe_cheapest"]
+    assert settings_page.unsafe_names() == ["unsafe_feed_silence", "unsafe_cheapest", "unsafe_email_key"]
     weak = made_of({"password_profile": "unsafe_cheapest", "unsafe_feed_silence": "a demo"})
     assert weak.weakened == ("password_profile=unsafe_cheapest", "unsafe_feed_silence='a demo'")
 
@@ -434,6 +434,20 @@ async def test_every_start_warns_of_what_weakens(
         async with Propylon(store="memory://", **settings):
             pass
     assert [record.message.partition(" this service")[0] for record in caplog.records] == warned
+
+
+async def test_every_start_warns_of_a_bridge_that_goes_by_addresses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stands in a file of its own, and weakens no less for that; no secret of that file is told."""
+    path = tmp_path / "bridge.toml"
+    path.write_text('system = "starlette"\nsecrets = ["hunter2"]\nunsafe_email_key = "email"')
+    with caplog.at_level(logging.WARNING, "propylon"):
+        async with Propylon(store="memory://", bridge=str(path)):
+            pass
+    (record,) = caplog.records
+    assert record.message.startswith("unsafe_email_key='email' weakens this service")
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from propylon import config as settings
 from propylon.config import Config
+from propylon.config.bridge import weakened as weakened_bridge
 from propylon.core.principal import Principal
 from propylon.core.secret import KeyRing
 from propylon.errors import NotFound, PropylonError, SetupError
@@ -209,7 +210,7 @@ class Propylon:
         if self._inherited:
             # SQLite believes that this process still holds the locks of its parent, and takes none.
             raise SetupError("sqlite_forked")
-        for weakness in self.config.weakened:
+        for weakness in (*self.config.weakened, *weakened_bridge(self.config.bridge)):
             logger.warning("%s weakens this service: remove it, unless somebody knows why it is there", weakness)
         config = self.config
         elsewhere = config.session_store not in ("", config.store)

@@ -85,6 +85,13 @@ def test_a_sound_set_up_passes_every_check() -> None:
     assert fit(findings)
 
 
+def test_a_bridge_that_goes_by_addresses_is_found() -> None:
+    """As every other setting that weakens."""
+    finding = found(settings(), seen(weakened=("unsafe_email_key='email'",)), "unsafe")
+    assert finding is not None
+    assert (finding.status, finding.facts) == ("fail", {"settings": "unsafe_email_key='email'"})
+
+
 SETTINGS_AT_FAULT = [
     ("unsafe", "fail", {"password_profile": "unsafe_cheapest"}),
     ("passwords", "fail", {"password_profile": "unsafe_cheapest"}),

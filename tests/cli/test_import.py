@@ -24,6 +24,7 @@ from tests.core.test_foreign_hash import REFUSED, VECTORS
 from tests.http.driving import connected
 
 from propylon import Propylon
+from propylon.outside.foreign_ids import id_of_django_row
 from propylon.outside.import_file import FIELDS, MAX_LINE_BYTES
 
 HASHED = next(vector for vector in VECTORS if vector["made_by"] == "django PBKDF2PasswordHasher")
@@ -416,6 +417,8 @@ def test_fastapi_users_come_with_their_ids(program: Run, theirs: sqlite3.Connect
     assert rows("SELECT email FROM users WHERE disabled_at IS NOT NULL") == ["u1@example.com"]
     assert rows("SELECT email FROM users WHERE roles <> '[]'") == ["u2@example.com"]
     assert from_system(program, "fastapi-users")["skipped"] == 300
+    theirs.execute('UPDATE "user" SET email = ? WHERE id = ?', ("moved@example.com", IDS[0]))
+    assert reasons(from_system(program, "fastapi-users")) == [(1, "row_taken"), (301, "line_fields")]
 
 
 def test_django_users_come_with_their_groups(program: Run, theirs: sqlite3.Connection) -> None:
@@ -445,6 +448,39 @@ def test_django_users_come_with_their_groups(program: Run, theirs: sqlite3.Conne
     assert (mina["name"], mina["roles"]) == ("Mina Kim", ["editors", "superuser", "staff"])
     assert (mina["created_at"], jun["disabled"]) == ("2024-05-01T12:00:00Z", True)
     assert rows("SELECT password_hash FROM users ORDER BY email") == ["", HASH]
+
+
+PERSON = "INSERT INTO auth_user VALUES (?, ?, NULL, 0, ?, '', '', ?, 0, 1, '2024-05-01 12:00:00')"
+
+
+def test_the_row_of_django_makes_the_id(program: Run, theirs: sqlite3.Connection) -> None:
+    """For ever the same: another id would be somebody who loses the sessions and whatever apps file under it."""
+    theirs.executescript(DJANGO.format(time="datetime"))
+    numbers = (1, 2, 2**53 + 1)
+    theirs.executemany(PERSON, [(n, HASH, f"u{n}", f"u{n}@example.com") for n in numbers])
+    assert from_system(program, "django") == {"imported": 3, "skipped": 0, "refused": []}
+    assert rows("SELECT id FROM users ORDER BY email") == [id_of_django_row(n) for n in numbers]
+    assert id_of_django_row(1) == "67496e33-f8d2-532b-a51f-a038ae999383"
+
+
+def test_another_django_of_the_same_numbers_is_refused_and_overwrites_nobody(
+    program: Run, theirs: sqlite3.Connection
+) -> None:
+    """Nor does an account get a second one whose address was changed there; a dry run says the same."""
+    theirs.executescript(DJANGO.format(time="datetime"))
+    theirs.executemany(PERSON, [(n, HASH, f"u{n}", f"u{n}@example.com") for n in (1, 2, 3)])
+    from_system(program, "django")
+    before = rows("SELECT * FROM users ORDER BY email")
+    theirs.execute("UPDATE auth_user SET email = 'somebody@example.org' WHERE id = 1")
+    theirs.execute("UPDATE auth_user SET email = 'U3@example.com' WHERE id = 2")
+    dry = program("import", "--from", "django", "--database", "sqlite:///theirs.db", "--json", "--dry-run")
+    found = from_system(program, "django")
+    assert [(refusal["id"], refusal["reason"]) for refusal in found["refused"]] == [
+        ("1", "row_taken"),
+        ("3", "email_twice"),
+    ]
+    assert (found["imported"], found["skipped"], said(dry)) == (0, 1, found)
+    assert rows("SELECT * FROM users ORDER BY email") == before
 
 
 WRONG_TABLES = {

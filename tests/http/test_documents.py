@@ -213,10 +213,10 @@ class Signer(TimestampSigner):
 
 async def exchanged(make_propylon: MakePropylon, connect: Connect, folder: Path) -> httpx.Response:
     """Exchange a session of a Starlette."""
-    (folder / "bridge.toml").write_text('system = "starlette"\nsecrets = ["theirs"]')
+    (folder / "bridge.toml").write_text('system = "starlette"\nsecrets = ["theirs"]\nuser_key = "user"')
     client = connect(await make_propylon(store="memory", bridge=str(folder / "bridge.toml")))
-    await sign_up(client)
-    cookie = Signer("theirs").sign(base64.b64encode(json.dumps({"user": EMAIL}).encode())).decode()
+    user = {"user": (await sign_up(client))["id"]}
+    cookie = Signer("theirs").sign(base64.b64encode(json.dumps(user).encode())).decode()
     return await client.post("/v1/session/exchange", headers={"cookie": f"session={cookie}"})
 
 

@@ -42,10 +42,10 @@ def _settings(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - whoever 
     return Finding("settings", "ok")
 
 
-def _unsafe(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape of every check
-    if not config.weakened:
+def _unsafe(config: Config, seen: Seen) -> Finding:
+    if not (weakened := (*config.weakened, *seen.weakened)):
         return Finding("unsafe", "ok")
-    return Finding("unsafe", "fail", "weakened", {"settings": ", ".join(config.weakened)})
+    return Finding("unsafe", "fail", "weakened", {"settings": ", ".join(weakened)})
 
 
 def _variables(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape of every check

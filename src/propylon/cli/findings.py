@@ -42,6 +42,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         now: the machine's clock, epoch seconds.
+        weakened: what the file of the bridge weakens, as ``setting=value``.
         strangers: ``PROPYLON_*`` variables that nothing reads, with the nearest name that something does.
         store_name: the store as it may be shown.
         in_memory: whether the store lives in the server process alone.
@@ -64,6 +65,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     store_name: str
     key_place: str
+    weakened: tuple[str, ...] = ()
     strangers: tuple[tuple[str, str | None], ...] = ()
     in_memory: bool = False
     store: Inspection = Inspection(exists=True)

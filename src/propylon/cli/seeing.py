@@ -13,6 +13,7 @@ from propylon.app import key_path
 from propylon.cli.findings import FileMode, KeyState, Seen
 from propylon.cli.output import sentence_of
 from propylon.config import Config
+from propylon.config.bridge import weakened as weakened_bridge
 from propylon.core.secret import KeyRing
 from propylon.errors import SetupError
 from propylon.flows.key_check import belongs
@@ -38,7 +39,8 @@ def look(config: Config) -> Seen:
     """Look at everything that the checks are about.
 
     Raises:
-        SetupError: the settings name a kind of store that does not exist, or two that do not go together.
+        SetupError: the settings name a kind of store that does not exist, two that do not go together, or a bridge
+            that cannot be read.
     """
     check_urls(config.store, config.session_store)
     store = inspect(config.store)
@@ -50,6 +52,7 @@ def look(config: Config) -> Seen:
     of_sessions, sessions_trouble = _servers(servers_of_sessions, elsewhere)
     return Seen(
         now=SystemClock().now(),
+        weakened=weakened_bridge(config.bridge),
         strangers=tuple(settings.unknown_variables()),
         store_name=str(database) if database is not None else settings.without_password(config.store),
         in_memory=not is_shared(config.store),

@@ -23,7 +23,9 @@ class Bridge(Discreet, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cookie: the name of its cookie; empty is ``sessionid`` for Django and ``session`` for Starlette.
         sessions: where Django keeps them: in its database, or in the signed cookie.
         database: Django's, where the accounts are looked up: ``sqlite:///`` or ``postgresql://``.
-        user_key: the member of a Starlette session that holds the address, or the id that the import kept.
+        user_key: the member of a Starlette session that holds the account's id, which nobody there can choose.
+        unsafe_email_key: the member that holds an address, where the app keeps no id: whoever can put somebody's
+            address into a session there is that person here.
         max_age_s: for how long such a session is good (``SESSION_COOKIE_AGE``, ``max_age``).
     """
 
@@ -34,7 +36,8 @@ class Bridge(Discreet, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cookie: str = ""
     sessions: Literal["database", "cookie"] = "database"
     database: str = ""
-    user_key: str = "user"
+    user_key: str = ""
+    unsafe_email_key: str = ""
     max_age_s: int = 14 * 86_400
 
     @property
@@ -62,6 +65,18 @@ def load(path: str) -> Bridge | None:
         raise SetupError("bridge_secrets", path=path)
     if bridge.system == "django" and not bridge.database:
         raise SetupError("bridge_database", path=path)
+    if bool(bridge.user_key) + bool(bridge.unsafe_email_key) != (bridge.system == "starlette"):
+        raise SetupError("bridge_user_key", path=path)
     if not 1 <= bridge.max_age_s <= MAX_AGE_S:
         raise SetupError("bridge_age", path=path, most=MAX_AGE_S)
     return bridge
+
+
+def weakened(path: str) -> tuple[str, ...]:
+    """Return what somebody weakened on purpose in that file, as ``setting=value``; every start warns of it.
+
+    Raises:
+        SetupError: as ``load``.
+    """
+    bridge = load(path)
+    return (f"unsafe_email_key={bridge.unsafe_email_key!r}",) if bridge is not None and bridge.unsafe_email_key else ()

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from propylon.core.discreet import Discreet
+from propylon.core.foreign_account import Owner
 
 #: Browsers keep 4 KiB of a cookie (6265bis section 5.7).
 MAX_COOKIE_CHARS: Final = 4_096
@@ -53,13 +54,12 @@ class ForeignSession(Discreet, msgspec.Struct, frozen=True):
 
     Attributes:
         identity: tells it from every other one of that system.
-        user: the address or the id of the account.
     """
 
     shown: ClassVar[tuple[str, ...]] = ()
 
     identity: str
-    user: str
+    owner: Owner
 
 
 def django_signed(text: str, secrets: Sequence[str], salt: str) -> Signed | None:

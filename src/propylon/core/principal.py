@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
 from propylon.core.discreet import Discreet
 from propylon.errors import Forbidden, PropylonError
+
+#: The ``security_version`` that every account begins with, imported or not.
+NEVER_RESET: Final = 0
 
 CredentialKind = Literal["cookie", "access_token", "refresh_token"]
 
@@ -46,7 +49,7 @@ class User(Discreet, msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     created_at: int = 0
     disabled_at: int | None = None
-    security_version: int = 0
+    security_version: int = NEVER_RESET
 
 
 class SessionData(msgspec.Struct, frozen=True):

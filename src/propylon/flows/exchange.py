@@ -6,8 +6,9 @@ import hashlib
 from typing import Protocol
 
 from propylon.core.email import canonical
+from propylon.core.foreign_account import DjangoRow, Owner, UnprovedAddress
 from propylon.core.foreign_session import ForeignSession
-from propylon.core.principal import User
+from propylon.core.principal import NEVER_RESET, User
 from propylon.flows.caller import Caller
 from propylon.flows.issue import Issuer
 from propylon.flows.opening import Opener, Proof, SignedIn, Wish
@@ -57,7 +58,8 @@ class Exchange:
 
         Raises:
             CredentialRefused: ``credential_malformed`` for what is no good session there, or is of nobody here;
-                ``session_revoked`` for what was exchanged before; ``user_disabled``.
+                ``session_revoked`` for what was exchanged before, or is older than a new password here;
+                ``user_disabled``.
             Conflict: ``session_limit_reached``.
             TooMany: too many failures from this source.
             StoreUnavailable: the other system's database does not answer.
@@ -65,20 +67,26 @@ class Exchange:
         keys = self._turnstile.keys("any", caller.source)
         async with self._turnstile.turn(keys):
             found = await self._foreign.find(cookie, self._clock.now())
-            user = None if found is None else await self._user(found.user)
+            user = None if found is None else await self._user(found.owner)
             if found is None or user is None:
                 await self._turnstile.failed(keys[1:])  # many people with old cookies may share one address
                 raise self._opener.failed(user, "credential_malformed", caller)
         if user.disabled_at is not None:
             raise self._opener.failed(user, "user_disabled", caller)
+        # Whoever stole the other system's cookie must not outlast the new password that was set against them.
+        if user.security_version != NEVER_RESET:
+            raise self._opener.failed(user, "session_revoked", caller)
         session = await self._opener.open(user, wish, caller, self._proof(found))
         return SignedIn(user, await self._issuer.for_mode(session, user, self._clock.now()))
 
-    async def _user(self, name: str) -> User | None:
-        """Return the account of an address, or of the id that the import kept."""
-        if "@" in name:
-            return await self._store.find_user_by_email(canonical(name))
-        return await self._store.find_user(name)
+    async def _user(self, owner: Owner) -> User | None:
+        """Return the account that was imported from a row, or whose id the session names."""
+        if isinstance(owner, UnprovedAddress):
+            return await self._store.find_user_by_email(canonical(owner.address))
+        user = await self._store.find_user(owner.account)
+        if user is None or (isinstance(owner, DjangoRow) and not owner.became(user)):
+            return None
+        return user
 
     def _proof(self, found: ForeignSession) -> Proof:
         # When they signed in there is not on record, so it counts as long ago: a step-up asks for the password.

@@ -88,7 +88,7 @@ class Import:
                 accounts.append((line, self._account(line)))
             except Unusable as reason:
                 tally.refused.append(Refusal(line.number, reason, line.key))
-        added = await asyncio.gather(*(self._added(user) for _, user in accounts))
+        added = await asyncio.gather(*(self._added(line, user) for line, user in accounts))
         for (line, user), outcome in zip(accounts, added, strict=True):
             if isinstance(outcome, Unusable):
                 tally.refused.append(Refusal(line.number, outcome, line.key))
@@ -99,15 +99,15 @@ class Import:
                 tally.skipped += 1
         tally.refused.sort(key=lambda refusal: refusal.line)
 
-    async def _added(self, user: User) -> bool | Unusable:
+    async def _added(self, line: Line, user: User) -> bool | Unusable:
         """Add an account; False where its address has one already."""
-        if self._dry_run:
-            return await self._store.find_user_by_email(user.email_key) is None
-        if await self._store.add_user(user):
+        if not self._dry_run and await self._store.add_user(user):
             return True
-        if await self._store.find_user_by_email(user.email_key) is None:
-            return Unusable("id_taken")
-        return False
+        if await self._store.find_user_by_email(user.email_key) is not None:
+            return False
+        if self._dry_run and await self._store.find_user(user.id) is None:
+            return True
+        return Unusable("row_taken" if line.key else "id_taken")
 
     def _account(self, line: Line) -> User:
         """Return the account of a line; raises ``Unusable`` with the reason why it can be none."""

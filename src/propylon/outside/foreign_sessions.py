@@ -7,12 +7,14 @@ from typing import Any
 
 from propylon.config.bridge import Bridge
 from propylon.core import foreign_session
+from propylon.core.foreign_account import AccountId, DjangoRow, Owner, UnprovedAddress, address_of_django_row
 from propylon.core.foreign_session import ForeignSession, Signed
 from propylon.errors import SetupError, StoreUnavailable
+from propylon.outside.foreign_ids import id_of_django_row, uuid_in
 from propylon.outside.foreign_tables import Row, Tables, tables_of
 
 _SESSION = "SELECT session_data, expire_date FROM django_session WHERE session_key = $1"
-_USER = "SELECT username, email, password, is_active FROM auth_user WHERE id = $1"
+_USER = "SELECT id, username, email, password, is_active, date_joined FROM auth_user WHERE id = $1"
 
 
 class StarletteSessions:
@@ -24,10 +26,17 @@ class StarletteSessions:
     async def find(self, cookie: str, now: int) -> ForeignSession | None:
         """Return the session, if it is good."""
         signed = foreign_session.starlette_signed(cookie, self._bridge.secrets)
-        user = signed.content.get(self._bridge.user_key) if signed is not None else None
-        if signed is None or not isinstance(user, str) or not _is_fresh(signed, self._bridge, now):
+        if signed is None or not _is_fresh(signed, self._bridge, now):
             return None
-        return ForeignSession(signed.identity, user)
+        owner = self._owner(signed)
+        return None if owner is None else ForeignSession(signed.identity, owner)
+
+    def _owner(self, signed: Signed) -> Owner | None:
+        if self._bridge.unsafe_email_key:
+            address = signed.content.get(self._bridge.unsafe_email_key)
+            return UnprovedAddress(address) if isinstance(address, str) else None
+        account = uuid_in(signed.content.get(self._bridge.user_key))
+        return None if account is None else AccountId(account)
 
 
 class DjangoSessions:
@@ -60,14 +69,14 @@ class DjangoSessions:
             signed = self._signed_cookie(cookie)
             good = signed is not None and _is_fresh(signed, self._bridge, now)
         else:
-            row = next(iter(await tables.rows(_SESSION, cookie)), None)
-            signed = None if row is None else self._signed_row(row)
-            good = row is not None and _seconds(row["expire_date"]) > now
+            kept = next(iter(await tables.rows(_SESSION, cookie)), None)
+            signed = None if kept is None else self._signed_row(kept)
+            good = kept is not None and _seconds(kept["expire_date"]) > now
         if signed is None or not good:
             return None
-        user = await self._user(tables, signed)
+        row = await self._row(tables, signed)
         identity = signed.identity if self._bridge.sessions == "cookie" else cookie
-        return None if user is None else ForeignSession(identity, user)
+        return None if row is None else ForeignSession(identity, row)
 
     def _signed_cookie(self, cookie: str) -> Signed | None:
         return foreign_session.django_signed(cookie, self._bridge.secrets, foreign_session.DJANGO_COOKIE_SALT)
@@ -76,8 +85,8 @@ class DjangoSessions:
         data = str(row["session_data"])
         return foreign_session.django_signed(data, self._bridge.secrets, foreign_session.DJANGO_DATABASE_SALT)
 
-    async def _user(self, tables: Tables, signed: Signed) -> str | None:
-        """Return the address of the account, unless Django would not let it in any more."""
+    async def _row(self, tables: Tables, signed: Signed) -> DjangoRow | None:
+        """Return the row of the account, unless Django would not let it in any more."""
         number = str(signed.content.get("_auth_user_id", ""))
         if not number.isdecimal() or len(number) > 18:
             return None
@@ -86,7 +95,8 @@ class DjangoSessions:
                 signed.content.get("_auth_user_hash"), str(row["password"]), self._bridge.secrets
             )
             if row["is_active"] and right:
-                return str(row["email"]).strip() or str(row["username"])
+                address = address_of_django_row(str(row["email"]), str(row["username"]))
+                return DjangoRow(id_of_django_row(row["id"]), address, _seconds(row["date_joined"]))
         return None
 
 

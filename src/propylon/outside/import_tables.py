@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from propylon.core.foreign_account import address_of_django_row
 from propylon.core.import_record import Line, Record
 from propylon.errors import SetupError, Unusable
+from propylon.outside.foreign_ids import id_of_django_row
 from propylon.outside.foreign_tables import Row, Tables, tables_of
 
 PAGE: Final = 128
@@ -108,16 +110,17 @@ def _record(origin: Origin, row: Row, groups: tuple[str, ...]) -> Record | Unusa
 
 
 def _of_django(row: Row, groups: tuple[str, ...]) -> Record:
-    """Read a row of ``auth_user``. Django asks for no address: where people sign in with one, it is the username."""
-    username = _text(row, "username")
+    """Read a row of ``auth_user``. The account's id is made of the row's: its sessions there find it by that alone."""
+    number = row["id"]
     given = [("superuser", row["is_superuser"]), ("staff", row["is_staff"])]
     return Record(
-        email=_text(row, "email").strip() or (username if "@" in username else ""),
+        email=address_of_django_row(_text(row, "email"), _text(row, "username")),
         password_hash=_text(row, "password"),
         name=f"{_text(row, 'first_name')} {_text(row, 'last_name')}".strip(),
         roles=(*groups, *(role for role, granted in given if granted)),
         disabled=not row["is_active"],
         created_at=_when(row["date_joined"]),
+        id=id_of_django_row(number) if isinstance(number, int) else None,
     )
 
 
