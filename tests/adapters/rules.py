@@ -121,8 +121,9 @@ class AdapterRules:
 
     def test_a_bad_token_is_not_rescued_by_a_good_cookie(self, site: Site) -> None:
         """One credential a request: the next thing that may work is not tried."""
-        answer = site.someone().client.get("/me", headers=bearer("nonsense"))
-        refused(answer, 401, "credential_malformed")
+        client = site.someone().client
+        for value in ("Bearer nonsense", "Bearer\tnonsense", "DPoP\tnonsense", "Bearer"):
+            refused(client.get("/me", headers={"authorization": value}), 401, "credential_malformed")
 
     def test_a_refusal_speaks_the_language_of_the_caller(self, site: Site) -> None:
         """Korean where it is asked for, English otherwise; the code is the same."""

@@ -203,6 +203,15 @@ def test_a_visitor_is_nobody_and_a_bad_credential_is_refused(blocking: Blocking)
     assert refusal(bad.principal_or_none) == "credential_malformed"
 
 
+@pytest.mark.parametrize("value", ["Bearer\tx", "DPoP\tx", "Bearer,x", "Bearer", "bearer a b"])
+def test_our_scheme_without_its_token_does_not_give_way_to_the_cookie(
+    asking: Callable[..., Asking], value: str
+) -> None:
+    """A visitor is nobody whom the next thing that may work would name."""
+    for method in ("GET", "POST"):
+        assert refusal(asking(method, HTTP_AUTHORIZATION=value).principal_or_none) == "credential_malformed"
+
+
 def test_a_demand_is_held(asking: Callable[..., Asking]) -> None:
     """Refused with its own code."""
     assert asking().require(Demand.of(fresh_s=300)) == asking().principal()

@@ -121,6 +121,10 @@ async def test_a_refused_bearer_is_not_rescued_by_a_good_cookie(
         b"Bearer null",
         b"DPoP x",
         b"dpop",
+        b"Bearer\tx",
+        b"Bearer,x",
+        b"Bearer=x",
+        b"DPoP\tx",
     ],
 )
 async def test_an_odd_bearer_header_is_malformed(stranger: httpx.AsyncClient, authorization: bytes) -> None:
@@ -128,6 +132,20 @@ async def test_an_odd_bearer_header_is_malformed(stranger: httpx.AsyncClient, au
     answer = await stranger.get(WHO, headers=[(b"authorization", authorization)])
     refused(answer, 401, "credential_malformed")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize("form", ["Bearer\t{}", "bearer\t {}", "Bearer,{}", 'Bearer="{}"', "DPoP\t{}", "dpop;{}"])
+@pytest.mark.parametrize(("method", "path"), [("GET", WHO), ("DELETE", WHO), ("POST", RENEW), ("GET", "/v1/verify")])
+async def test_our_scheme_without_its_space_does_not_give_way_to_the_cookie(
+    stranger: httpx.AsyncClient, both: tuple[str, str, str], method: str, path: str, form: str
+) -> None:
+    """RFC 9110 11.1: the scheme ends where its characters do, so it is ours, and the cookie is not looked at."""
+    cookie = f"{SESSION_COOKIE}={both[0]}"
+    headers = {"authorization": form.format(both[1]), "cookie": cookie}
+    answer = await stranger.request(method, path, headers=headers)
+    refused(answer, 401, "credential_malformed")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert (await stranger.get(WHO, headers={"cookie": cookie})).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {}", "Bearer {} "])
@@ -146,7 +164,9 @@ async def test_a_dpop_scheme_does_not_pass_a_token_off_as_bound(
     refused(answer, 401, "credential_malformed")
 
 
-@pytest.mark.parametrize("scheme", ["Basic bWluYTpwdw==", "Basic", "Basic \x01", "Negotiate x", "Bearerx y", "", " "])
+@pytest.mark.parametrize(
+    "scheme", ["Basic bWluYTpwdw==", "Basic", "Basic \x01", "Negotiate x", "Bearerx y", "Bearer-x y", "", " "]
+)
 async def test_other_schemes_are_not_ours(stranger: httpx.AsyncClient, both: tuple[str, str, str], scheme: str) -> None:
     """A proxy's own sign-in neither stands in for ours nor gets in its way."""
     lines = [(b"authorization", scheme.encode()), *cookies(f"{SESSION_COOKIE}={both[0]}")]

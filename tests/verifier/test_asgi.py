@@ -73,6 +73,8 @@ async def test_a_route_that_asks_is_told(client: httpx.AsyncClient, issuer: Issu
         ("/maybe", ["Bearer x"], 401, "credential_malformed", 'Bearer error="invalid_token"'),
         ("/me", ["Bearer {token}", "Bearer {token}"], 400, "credential_ambiguous", None),
         ("/me", ["DPoP {token}"], 401, "credential_malformed", 'Bearer error="invalid_token"'),
+        ("/me", ["Bearer\t{token}"], 401, "credential_malformed", 'Bearer error="invalid_token"'),
+        ("/maybe", ["DPoP\t{token}"], 401, "credential_malformed", 'Bearer error="invalid_token"'),
         ("/admin", ["Bearer {token}"], 403, "forbidden", None),
         (
             "/orders",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from propylon.errors import CredentialRefused
+
+# A scheme ends at the first character that is no tchar (RFC 9110 sections 5.6.2 and 11.1), whatever follows: a tab
+# behind our scheme must not make the header somebody else's, or the cookie beside it would be taken instead.
+_OURS = re.compile(rb"(?:bearer|dpop)(?![!#$%&'*+\-.^_`|~0-9a-z])", re.IGNORECASE)
 
 
 def is_ours(authorization: bytes) -> bool:
     """Return whether a header carries a token for us, good or bad; a proxy's ``Basic`` does not."""
-    return authorization.partition(b" ")[0].lower() in (b"bearer", b"dpop")
+    return _OURS.match(authorization) is not None
 
 
 def bearer_token(authorization: bytes) -> str | None:
@@ -19,7 +25,8 @@ def bearer_token(authorization: bytes) -> str | None:
     scheme, _, token = authorization.partition(b" ")
     if scheme.lower() != b"bearer":
         if is_ours(authorization):
-            # A DPoP-bound token is never good without its proof, which this version does not read.
+            # No space ends the scheme; or it is DPoP, whose tokens are never good without a proof, which this version
+            # does not read.
             raise CredentialRefused("credential_malformed")
         return None
     token = token.strip(b" ")
