@@ -13,7 +13,7 @@ from tests.http.driving import EMAIL, PASSWORD, Connect, MakePropylon, enter, re
 
 from propylon import Propylon
 from propylon.errors import StoreUnavailable
-from propylon.flows.throttling import PAIR, PAIR_UNDER_WAY, SIGN_UP, SOURCE, SOURCE_UNDER_WAY
+from propylon.flows.throttling import PAIR, PAIR_UNDER_WAY, SIGN_UP, SOURCE, SOURCE_UNDER_WAY, TAKEN
 from propylon.testing import FakeClock
 
 TOKENS = "/v1/session/tokens"
@@ -223,14 +223,51 @@ async def test_guessing_with_a_stolen_session_is_slow_too(propylon: Propylon, co
     assert (await owner.post("/v1/session/confirm", json={"password": PASSWORD})).status_code == 204
 
 
-async def test_asking_which_addresses_have_accounts_is_slow(propylon: Propylon, connect: Connect) -> None:
-    """Sign-up says that an address is taken; after five of them, from one source, it says so slowly."""
-    client = connect(propylon, ip=ELSEWHERE)
+async def test_asking_which_addresses_have_accounts_is_slow(
+    in_memory: Propylon, connect: Connect, clock: FakeClock
+) -> None:
+    """Sign-up says that an address is taken; after thirty of them, from one source, it says so once a minute."""
+    client = connect(in_memory, ip=ELSEWHERE)
     await sign_up(client)
-    answers = [await client.post("/v1/users", json=RIGHT) for _ in range(PAIR.free + 1)]
-    assert [answer.status_code for answer in answers[:-1]] == [409] * PAIR.free
+    answers = [await client.post("/v1/users", json=RIGHT) for _ in range(TAKEN.free + 1)]
+    assert [answer.status_code for answer in answers[:-1]] == [409] * TAKEN.free
     assert told_to_wait(answers[-1]) == 1
-    await sign_up(connect(propylon, ip=HOME), "jun@example.com")
+    clock.advance(1)
+    for expected in [2, 4, 8, 16, 32, 60, 60, 60]:
+        refused(await client.post("/v1/users", json=RIGHT), 409, "email_taken")
+        assert told_to_wait(await client.post("/v1/users", json=RIGHT)) == expected
+        clock.advance(expected)
+    await sign_up(connect(in_memory, ip=HOME), "jun@example.com")
+
+
+async def test_going_through_other_addresses_is_no_way_around_it(in_memory: Propylon, connect: Connect) -> None:
+    """Not the address that is tried counts, but whoever tries, also where an account is made in between."""
+    client = connect(in_memory, ip=ELSEWHERE)
+    for number in range(TAKEN.free):
+        await sign_up(client, f"victim-{number}@example.com")
+    for number in range(TAKEN.free):
+        known = {**RIGHT, "email": f"victim-{number}@example.com"}
+        refused(await client.post("/v1/users", json=known), 409, "email_taken")
+    assert told_to_wait(await client.post("/v1/users", json={**RIGHT, "email": "victim-0@example.com"})) == 1
+
+
+async def test_the_mistakes_of_one_do_not_close_the_sign_up_for_an_office(
+    in_memory: Propylon, connect: Connect, clock: FakeClock
+) -> None:
+    """Many are free, and however many there were, a colleague waits for a minute and not for a quarter of an hour."""
+    careless, colleague = connect(in_memory, ip=OFFICE), connect(in_memory, ip=OFFICE)
+    await sign_up(careless)
+    for _ in range(TAKEN.free - 1):
+        refused(await careless.post("/v1/users", json=RIGHT), 409, "email_taken")
+    await sign_up(colleague, "jun@example.com")
+    for _ in range(1_000):
+        if (answer := await careless.post("/v1/users", json=RIGHT)).status_code == 429:
+            clock.advance(told_to_wait(answer))
+            refused(await careless.post("/v1/users", json=RIGHT), 409, "email_taken")
+    waits = told_to_wait(await colleague.post("/v1/users", json={**RIGHT, "email": "bo@example.com"}))
+    assert waits <= TAKEN.longest_wait_s == 60
+    clock.advance(waits)
+    await sign_up(colleague, "bo@example.com")
 
 
 async def test_a_script_does_not_fill_the_database_with_accounts(in_memory: Propylon, connect: Connect) -> None:

@@ -17,7 +17,7 @@ from propylon.core.session import Ending, Session, SessionPolicy
 from propylon.errors import Conflict, CredentialRefused, NotFound, RuleRefused, Unusable
 from propylon.flows.caller import Caller
 from propylon.flows.randomness import Randomness
-from propylon.flows.throttling import SIGN_UP, Turnstile
+from propylon.flows.throttling import SIGN_UP, TAKEN, Turnstile
 from propylon.ports import Clock, PasswordHashing, SecurityLog, Store
 
 MAX_NAME_CODE_POINTS = 100
@@ -83,7 +83,7 @@ class Accounts:
             Conflict: ``email_taken``.
             TooMany: this source asked for too many accounts, or guessed too many addresses.
         """
-        keys = self._sign_ups.keys("taken", caller.source, SIGN_UP)
+        keys = self._sign_ups.keys("taken", caller.source, SIGN_UP, by_pair=TAKEN)
         async with self._sign_ups.turn(keys):
             try:
                 user = await self.add(account)
