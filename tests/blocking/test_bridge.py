@@ -196,6 +196,20 @@ def test_a_cookie_is_held_to_the_page_that_sent_it(asking: Callable[..., Asking]
     assert asking("POST", HTTP_SEC_FETCH_SITE="same-origin").principal().credential == "cookie"
 
 
+@pytest.mark.parametrize(
+    "handshake", [{"HTTP_UPGRADE": "websocket"}, {"HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ=="}]
+)
+def test_no_page_of_another_site_opens_a_websocket_with_a_cookie(
+    asking: Callable[..., Asking], handshake: dict[str, str]
+) -> None:
+    """A server that lets the app take over its connection shows the handshake as the GET that it is."""
+    for page in (CROSS_SITE, {"HTTP_ORIGIN": "https://evil.example"}, {"HTTP_ORIGIN": "null"}):
+        assert asking(**page).principal().credential == "cookie"
+        assert refusal(asking(**page, **handshake).principal) == "cross_site_refused"
+        assert refusal(asking(**page, **handshake).principal_or_none) == "cross_site_refused"
+    assert asking(HTTP_ORIGIN="http://localhost:8000", **handshake).principal().credential == "cookie"
+
+
 def test_a_visitor_is_nobody_and_a_bad_credential_is_refused(blocking: Blocking) -> None:
     """As everywhere."""
     assert blocking.asking(environ()).principal_or_none() is None

@@ -202,27 +202,29 @@ CROSS_SITE = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
 
 
 @pytest.mark.parametrize(
-    ("peer", "stated", "status"),
+    ("stated", "status"),
     [
-        (PROXY, [("x-forwarded-method", "POST")], 403),
-        (PROXY, [("x-original-method", "DELETE")], 403),
-        (PROXY, [("x-forwarded-method", "post")], 403),
-        (PROXY, [("x-forwarded-method", "PROPFIND")], 403),
-        (PROXY, [("x-forwarded-method", "GET"), ("x-original-method", "POST")], 403),
-        (PROXY, [("x-forwarded-method", "GET"), ("x-forwarded-method", "POST")], 403),
-        (PROXY, [("x-forwarded-method", "GET, POST")], 403),
-        (PROXY, [("x-forwarded-method", "GET")], 204),
-        (PROXY, [("x-original-method", "HEAD")], 204),
-        (PROXY, [("x-forwarded-method", "")], 204),
-        (PROXY, [], 204),
-        ("203.0.113.9", [("x-forwarded-method", "POST")], 204),
-        ("203.0.113.9", [("x-original-method", "POST")], 204),
+        ([("x-forwarded-method", "POST")], 403),
+        ([("x-original-method", "DELETE")], 403),
+        ([("x-forwarded-method", "post")], 403),
+        ([("x-forwarded-method", "PROPFIND")], 403),
+        ([("x-forwarded-method", "GET"), ("x-original-method", "POST")], 403),
+        ([("x-forwarded-method", "GET"), ("x-forwarded-method", "POST")], 403),
+        ([("x-forwarded-method", "GET, POST")], 403),
+        ([("x-forwarded-method", "GET")], 204),
+        ([("x-original-method", "HEAD")], 204),
+        ([("x-forwarded-method", ""), ("x-original-method", "HEAD")], 204),
+        ([("x-forwarded-method", "")], 403),
+        ([("x-original-method", " ")], 403),
+        ([("x-http-method-override", "GET")], 403),
+        ([], 403),
     ],
 )
+@pytest.mark.parametrize("peer", [PROXY, "203.0.113.9"])
 async def test_behind_forward_auth_the_original_method_counts(
     public: Propylon, connect: Connect, peer: str, stated: list[tuple[str, str]], status: int
 ) -> None:
-    """The proxy asks by GET about a POST of another site: refused, if a trusted proxy says so; others are not heard."""
+    """The proxy asks by GET about a POST of another site: refused, also where it is a stranger or tells nothing."""
     home = connect(public, "https://id.example")
     await enter(home)
     cookie = ("cookie", f"__Host-propylon={home.cookies['__Host-propylon']}")
@@ -235,12 +237,64 @@ async def test_behind_forward_auth_the_original_method_counts(
         assert same_site.status_code == 204
 
 
+HANDSHAKE = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"}
+UPGRADE = {"connection": "Upgrade", "upgrade": "websocket"}
+HANDSHAKES = (
+    UPGRADE | HANDSHAKE,
+    HANDSHAKE,  # a proxy drops what is for one hop
+    UPGRADE,
+    {"upgrade": "WebSocket"},
+    {"upgrade": "h2c, websocket"},
+    {"sec-websocket-version": "13"},
+    {"sec-websocket-protocol": "chat"},
+    {"sec-websocket-extensions": "permessage-deflate"},
+)
+
+
+@pytest.mark.parametrize("stated", [{"x-forwarded-method": "GET"}, {"x-original-method": "GET"}, {}])
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+@pytest.mark.parametrize("peer", [PROXY, "203.0.113.9"])
+async def test_behind_forward_auth_no_other_site_opens_a_websocket(
+    public: Propylon, connect: Connect, peer: str, handshake: dict[str, str], stated: dict[str, str]
+) -> None:
+    """A handshake is a GET that every page may send, with cookies, and what follows it may read."""
+    home = connect(public, "https://id.example")
+    await enter(home)
+    headers = {"cookie": f"__Host-propylon={home.cookies['__Host-propylon']}", **handshake, **stated}
+    proxy = connect(public, "https://id.example", ip=peer)
+    for page in (
+        CROSS_SITE,
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://evil.id.example", "sec-fetch-site": "same-site"},
+        {"origin": "https://id.example", "sec-fetch-site": "cross-site"},
+        {"origin": "http://id.example"},
+    ):
+        refused(await proxy.get(VERIFY, headers=headers | page), 403, "cross_site_refused")
+    for page in (
+        {"origin": "https://id.example"},
+        {"origin": "https://id.example", "sec-fetch-site": "same-origin"},
+        {},
+    ):
+        assert (await proxy.get(VERIFY, headers=headers | page)).status_code == 204
+
+
+async def test_another_upgrade_is_no_websocket(public: Propylon, connect: Connect) -> None:
+    """A client that would rather speak HTTP/2 follows a link from another site as any other does."""
+    home = connect(public, "https://id.example")
+    await enter(home)
+    followed = {**CROSS_SITE, "connection": "upgrade", "upgrade": "h2c", "x-forwarded-method": "GET"}
+    assert (await home.get(VERIFY, headers=followed)).status_code == 204
+    assert (await home.get("/v1/session", headers=followed)).status_code == 200
+
+
 async def test_behind_forward_auth_a_token_may_come_from_anywhere(public: Propylon, connect: Connect) -> None:
     """Explicit credentials are not refused for their origin there either."""
     client = connect(public, "https://id.example", ip=PROXY)
     token = (await enter(client, "bearer"))["access_token"]
-    headers = {**bearer(token), **CROSS_SITE, "x-forwarded-method": "POST"}
-    assert (await client.get(VERIFY, headers=headers)).status_code == 204
+    for more in ({"x-forwarded-method": "POST"}, {}, *HANDSHAKES):
+        headers = {**bearer(token), **CROSS_SITE, **more}
+        assert (await client.get(VERIFY, headers=headers)).status_code == 204
 
 
 async def test_behind_forward_auth_an_ended_session_is_out_at_once(in_memory: Propylon, connect: Connect) -> None:

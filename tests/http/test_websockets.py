@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi import FastAPI, WebSocket
-from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, opened, sign_in
+from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, opened, refused, sign_in
 
 from propylon import Propylon
 from propylon.adapters.fastapi import Auth, SignedIn
@@ -50,6 +51,29 @@ async def test_no_page_of_another_site_opens_a_websocket_with_a_cookie(propylon:
         assert await opened(live(propylon), "/live", headers) == [
             {"type": "websocket.close", "code": 1008, "reason": code}
         ]
+
+
+@pytest.mark.parametrize("handshake", [{"upgrade": "websocket"}, {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}])
+async def test_a_handshake_that_arrives_as_a_get_is_held_to_its_page(
+    propylon: Propylon, connect: Connect, handshake: dict[str, str]
+) -> None:
+    """S105: where no server has made a websocket of it yet, an app that passes it on would open one."""
+    await enter(connect(propylon))
+    app = FastAPI()
+    Auth(propylon).guard(app, mount=False)
+
+    @app.get("/live")
+    async def live(who: SignedIn) -> str:
+        return who.user_id
+
+    somebody = connect(propylon)
+    cookie = {"cookie": f"{SESSION_COOKIE}={(await sign_in(somebody)) and somebody.cookies[SESSION_COOKIE]}"}
+    client = connect(app)
+    for page in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "same-site"}):
+        assert (await client.get("/live", headers=cookie | page)).status_code == 200
+        refused(await client.get("/live", headers=cookie | page | handshake), 403, "cross_site_refused")
+    own = {**cookie, **handshake, "origin": "http://localhost:8000"}
+    assert (await client.get("/live", headers=own)).status_code == 200
 
 
 async def test_propylon_itself_has_no_websockets(in_memory: Propylon) -> None:

@@ -26,6 +26,8 @@ _ASKED = {
     "HTTP_ORIGIN": b"origin",
     "HTTP_SEC_FETCH_SITE": b"sec-fetch-site",
     "HTTP_SEC_FETCH_MODE": b"sec-fetch-mode",
+    "HTTP_UPGRADE": b"upgrade",
+    "HTTP_SEC_WEBSOCKET_KEY": b"sec-websocket-key",
     "HTTP_X_FORWARDED_FOR": b"x-forwarded-for",
     "HTTP_USER_AGENT": b"user-agent",
     "HTTP_ACCEPT": b"accept",
@@ -82,6 +84,9 @@ class Asked:
         credential = transport.credential_of(authorization, cookies.encode("latin-1") if cookies is not None else None)
         if credential is None:
             raise CredentialRefused("credential_missing")
+        # Some servers let an app take over the connection of a websocket, whose handshake is a GET.
+        if credential.ambient and ("HTTP_UPGRADE" in environ or "HTTP_SEC_WEBSOCKET_KEY" in environ):
+            transport.require_same_site(self.scope)
         return credential
 
 

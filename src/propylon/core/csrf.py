@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Container
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Where nobody says what the method is; it is none of the safe ones.
+UNTOLD_METHOD = ""
 
 
 def same_site_intended(
@@ -23,7 +25,8 @@ def same_site_intended(
     """Return whether the request may act with an ambient credential.
 
     Args:
-        method: upper-case; behind forward-auth, the method of the original request.
+        method: upper-case; behind forward-auth, the method of the original request. Of a websocket, and of its
+            handshake, which is a GET: ``UNTOLD_METHOD``. Browsers let every page open one to anywhere, with cookies.
         sec_fetch_site: the ``Sec-Fetch-Site`` header. Pages cannot forge it; all browsers since 2023 send it.
         origin: the ``Origin`` header. ``null`` (sandboxed frames, data: URLs) never matches.
         own_origins: where our own pages live, as ``scheme://host[:port]``.

@@ -93,7 +93,9 @@ _KEEP = {
 }
 _IF_MATCH = _header("If-Match", "The ETag that was read last.", required=True)
 _FORWARDED_METHOD = _header(
-    "X-Forwarded-Method", "Method of the original request, from a trusted proxy.", required=False
+    "X-Forwarded-Method",
+    "Method of the original request; where it is missing, it counts as one that changes something.",
+    required=False,
 )
 _LAST_EVENT_ID = _header("Last-Event-ID", "The id of the last event that was read.", required=False)
 _ETAG = (("ETag", "The version, for the next If-Match."),)

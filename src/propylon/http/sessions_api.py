@@ -6,7 +6,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from propylon.core.csrf import SAFE_METHODS
+from propylon.core.csrf import SAFE_METHODS, UNTOLD_METHOD
 from propylon.core.principal import Principal
 from propylon.core.session import Mode
 from propylon.errors import ClientError, Conflict, CredentialRefused, NotFound
@@ -166,7 +166,7 @@ class SessionsApi:
         services = self._services
         credential = services.transport.credential(request.scope)
         if credential is not None and credential.ambient:
-            services.transport.require_same_site(request.scope, method=self._original_method(request))
+            services.transport.require_same_site(request.scope, method=_original_method(request))
         principal = await require_principal(services, request)
         return no_content(
             {
@@ -175,14 +175,6 @@ class SessionsApi:
                 "x-propylon-roles": ",".join(sorted(principal.roles)),
             }
         )
-
-    def _original_method(self, request: Request) -> str | None:
-        if not self._services.transport.peer_is_trusted(request.scope):
-            return None
-        named = [*request.headers.getlist("x-forwarded-method"), *request.headers.getlist("x-original-method")]
-        methods = [method.strip().upper() for method in named if method.strip()]
-        # A proxy writes one of the two and lets a client's other one pass: an unsafe method counts.
-        return next((method for method in methods if method not in SAFE_METHODS), next(iter(methods), None))
 
     def _signed_out(self, request: Request) -> Response:
         answer = no_content()
@@ -195,6 +187,18 @@ class SessionsApi:
         sessions = [session_out(session, None) for session in conflict.facts["sessions"]]
         public_url = self._services.config.public_url
         return problems.response(conflict, tongue(self._services, request), public_url, sessions=sessions)
+
+
+def _original_method(request: Request) -> str:
+    """Return the method that a proxy asks about, whoever the proxy is; where it does not tell, none that is safe.
+
+    Its word needs no trust. An unsafe method makes the check stricter. A safe one that the proxy did not say is no
+    attack either: a page of another site can add no header to a request that the app has not allowed it (CORS).
+    """
+    named = [*request.headers.getlist("x-forwarded-method"), *request.headers.getlist("x-original-method")]
+    methods = [method.strip().upper() for method in named if method.strip()]
+    # A proxy writes one of the two and lets a client's other one pass: an unsafe method counts.
+    return next((method for method in methods if method not in SAFE_METHODS), next(iter(methods), UNTOLD_METHOD))
 
 
 def _id_of(principal: Principal | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from propylon.config import Config
 from propylon.core.bearer import bearer_token, is_ours
-from propylon.core.csrf import SAFE_METHODS, same_site_intended
+from propylon.core.csrf import SAFE_METHODS, UNTOLD_METHOD, same_site_intended
 from propylon.core.network import client_address
 from propylon.core.principal import Credential
 from propylon.core.session import Session
@@ -83,7 +83,9 @@ class Transport:
             credential = self.credential(scope)
         if credential is None:
             raise CredentialRefused("credential_missing")
-        if credential.ambient and scope.get("method") not in SAFE_METHODS:
+        if credential.ambient and (
+            scope.get("method") not in SAFE_METHODS or b"upgrade" in named or b"sec-websocket-key" in named
+        ):
             self.require_same_site(scope)
         return credential
 
@@ -116,16 +118,12 @@ class Transport:
         ip = client_address(peer, forwarded, self._trusted) if forwarded else peer
         return Caller(ip, user_agent[:MAX_USER_AGENT_CHARS] if user_agent is not None else None)
 
-    def peer_is_trusted(self, scope: Scope) -> bool:
-        """Return whether the connection comes from a configured proxy."""
-        return bool(scope.get("client")) and scope["client"][0] in self._trusted
-
     def require_same_site(self, scope: Scope, *, method: str | None = None) -> None:
         """Raise ``cross_site_refused`` unless our own pages, or configured origins, sent this request.
 
         Args:
             scope: of the request.
-            method: of the original request, behind forward-auth.
+            method: of the original request, behind forward-auth; that of this one where it is None.
         """
         if not self.is_same_site(scope, method=method):
             raise Forbidden("cross_site_refused")
@@ -146,10 +144,10 @@ class Transport:
 
     def is_same_site(self, scope: Scope, *, method: str | None = None) -> bool:
         """Return whether our own pages, or configured origins, sent this request; see ``require_same_site``."""
-        # A websocket has no method. Browsers let every page open one to anywhere, so it counts as unsafe.
-        method = method or scope.get("method", "CONNECT")
+        if method is None:
+            method = scope.get("method", UNTOLD_METHOD)
         return same_site_intended(
-            method,
+            UNTOLD_METHOD if is_handshake(scope) else method,
             sec_fetch_site=header(scope, b"sec-fetch-site"),
             origin=header(scope, b"origin"),
             own_origins=self._own_origins_of(scope),
@@ -227,6 +225,18 @@ class Transport:
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the first value of a header, or None."""
     return next((value.decode("latin-1") for found, value in scope["headers"] if found == name), None)
+
+
+def is_handshake(scope: Scope) -> bool:
+    """Return whether a request asks to become a websocket.
+
+    A proxy that asks about a request may have dropped ``Upgrade``, which is for one hop. The other headers it passes
+    on, and no page can forge them.
+    """
+    return any(
+        name.startswith(b"sec-websocket-") or (name == b"upgrade" and b"websocket" in value.lower())
+        for name, value in scope["headers"]
+    )
 
 
 def presents_token(scope: Scope) -> bool:
