@@ -20,6 +20,8 @@ from tests.http.serving import Served
 from tests.servers.fronts import DEPLOY, nginx, replaced
 from tests.servers.ports import free_port
 
+from propylon import Propylon
+
 SAID = "http://localhost:8000"
 README = ROOT / "README.md"
 FORWARD_AUTH = DEPLOY / "nginx-forward-auth.conf"
@@ -167,7 +169,7 @@ class Behind(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(told.encode())
 
-    do_POST = do_GET  # noqa: N815 - the name that the library calls
+    do_POST = do_PUT = do_DELETE = do_PROPFIND = do_GET  # noqa: N815 - the names that the library calls
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -185,12 +187,15 @@ def behind() -> Iterator[int]:
     server.server_close()
 
 
-@pytest.fixture
-def guarded(serve: Callable[..., Served], behind: int, tmp_path: Path) -> Iterator[str]:
-    """The nginx that docs/http.md points to in front of a real Propylon, over http on a loopback port; its URL."""
+@pytest.fixture(params=["127.0.0.1", ""], ids=["trusted", "stranger"])
+def guarded(request: pytest.FixtureRequest, serve: Callable[..., Served], behind: int, tmp_path: Path) -> Iterator[str]:
+    """The nginx that docs/http.md points to in front of a real Propylon, over http on a loopback port; its URL.
+
+    Once as a trusted proxy, and once as nobody in particular, as it is where nobody sets anything.
+    """
     port = free_port()
     url = f"http://localhost:{port}"
-    propylon = serve(public_url=url, trusted_proxies="127.0.0.1")
+    propylon = serve(public_url=url, trusted_proxies=request.param)
     here = (
         ("server_name app.example.com", "server_name localhost"),
         ("127.0.0.1:8000", f"127.0.0.1:{propylon.port}"),
@@ -215,6 +220,101 @@ def test_behind_nginx_the_app_learns_who_is_calling_and_nobody_can_say_it_themse
         assert browser.post("/orders", headers={"sec-fetch-site": "cross-site"} | forged).status_code == 403
         browser.delete("/v1/session", headers=BROWSER)
         assert browser.get("/orders").status_code == 401
+
+
+@pytest.fixture
+def signed_in(guarded: str) -> Iterator[httpx.Client]:
+    """A browser of somebody who is signed in; it sends no more by itself than its cookie."""
+    with httpx.Client(base_url=guarded) as browser:
+        browser.post("/v1/users", json=ACCOUNT, headers=BROWSER).raise_for_status()
+        browser.post("/v1/sessions", json=ACCOUNT, headers=BROWSER).raise_for_status()
+        yield browser
+
+
+STRANGERS = (
+    {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {"sec-fetch-site": "same-site"},
+)
+
+
+def test_behind_nginx_another_site_changes_nothing(signed_in: httpx.Client) -> None:
+    """Whatever method a client claims; a link from there, which is a GET, leads in."""
+    for page in STRANGERS:
+        for claim in ({}, {"x-original-method": "GET"}, {"x-forwarded-method": "GET"}, {"x-http-method": "GET"}):
+            for method in ("POST", "PUT", "DELETE", "PROPFIND"):
+                assert signed_in.request(method, "/orders", headers=page | claim).status_code == 403
+        assert signed_in.get("/orders", headers=page).status_code == 200
+
+
+def test_behind_nginx_another_site_opens_no_websocket(signed_in: httpx.Client) -> None:
+    """The proxy does not pass ``Upgrade`` on to Propylon, and the rest of the handshake tells what it is."""
+    handshake = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+    }
+    for page in STRANGERS:
+        assert signed_in.get("/orders", headers=page | handshake).status_code == 403
+    own = {"origin": str(signed_in.base_url).rstrip("/")}
+    for page in (own, own | BROWSER, BROWSER):
+        assert signed_in.get("/orders", headers=page | handshake).status_code == 200
+
+
+@pytest.fixture
+async def routed(in_memory: Propylon) -> list[str]:
+    """An address of every route that there is for people and programs."""
+    routes = in_memory.runtime.asgi()._app.routes  # type: ignore[attr-defined] # what is served, not a list of it
+    filled = {"{name}": "propylon.css", "{id}": "x"}
+    paths = [re.sub(r"{\w+}", lambda found: filled[found[0]], route.path) for route in routes]
+    # The app has its own start page; the health of a node is told to those who reach it past the proxy.
+    return [path for path in paths if path not in ("/", "/healthz", "/readyz", "/metrics")]
+
+
+THE_APPS_OWN = (
+    *(
+        "/",
+        "/accounting-app",
+        "/accounts",
+        "/accountant/x",
+        "/console-games",
+        "/consoles",
+        "/confirmation",
+        "/confirm/x",
+    ),
+    *("/logins", "/login/x", "/x/login", "/languages", "/docs/x", "/v1", "/v10/x", "/statics/x", "/static", "/orders"),
+    *("/propylon.json", "/propylon_js", "/propylon-origins.js.map", "/propylon-other.js", "/openapi.jsonp"),
+    *("/.well-known/jwks.json.old", "/.well-known/other", "/healthz", "/metrics"),
+)
+
+
+def test_behind_nginx_every_address_goes_where_it_is_served(signed_in: httpx.Client, routed: list[str]) -> None:
+    """Every page, module and operation to Propylon, and to the app what is the app's, however alike it begins."""
+    for path in routed:
+        with signed_in.stream("GET", path) as answer:  # some of them never end
+            assert "x-frame-options" in answer.headers, path
+            assert answer.status_code != 404, path
+    for path in THE_APPS_OWN:
+        answer = signed_in.get(path)
+        assert answer.status_code == 200, path
+        assert "x-propylon-user" in answer.text, path
+
+
+@pytest.mark.parametrize("path", [ROOT / "docs/http.md", ROOT / "docs/http.ko.md"], ids=name_of)
+def test_the_caddyfile_sends_every_address_where_it_is_served(path: Path, routed: list[str]) -> None:
+    """The same, by the patterns of its matcher: whole, or with a star at their end."""
+    (patterns,) = re.findall(r"@propylon path (.*)", blocks(path, "caddyfile")[0].text)
+
+    def propylons(address: str) -> bool:
+        return any(
+            address.startswith(pattern[:-1]) if pattern.endswith("*") else address == pattern
+            for pattern in patterns.split()
+        )
+
+    assert [address for address in routed if not propylons(address)] == []
+    assert [address for address in THE_APPS_OWN if propylons(address)] == []
 
 
 @pytest.mark.parametrize("path", [ROOT / "docs/http.md"], ids=name_of)
