@@ -33,7 +33,7 @@ PROBLEMS = {
     "session_evicted": "at browser kind os", "token_expired": "", "token_reused": "", "user_disabled": "",
     "credentials_wrong": "", "forbidden": "", "cross_site_refused": "", "sign_up_closed": "", "not_found": "",
     "method_not_allowed": "", "email_taken": "", "session_limit_reached": "limit", "data_changed": "",
-    "mode_changed_meanwhile": "",
+    "mode_changed_meanwhile": "", "body_too_slow": "within_s",
     "if_match_missing": "", "body_too_large": "max_bytes", "content_type_wrong": "expected",
     "fields_refused": "", "password_refused": "", "too_many_attempts": "retry_after_s", "headers_too_large": "",
     "internal": "",

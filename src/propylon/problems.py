@@ -44,6 +44,7 @@ STATUS: Mapping[str, int] = {
     "sign_up_closed": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "body_too_slow": 408,
     "email_taken": 409,
     "session_limit_reached": 409,
     "mode_changed_meanwhile": 409,

@@ -200,7 +200,15 @@ def test_every_code_has_its_sentences(code: str, language: str) -> None:
     """No code can come up without a title and a detail, and none is left with an unfilled place."""
     from propylon.errors import PropylonError  # noqa: PLC0415 - only here
 
-    facts = {"host": "h", "max_bytes": 1, "expected": "e", "limit": 1, "retry_after_s": 1, "ended_at": 0}
+    facts = {
+        "host": "h",
+        "max_bytes": 1,
+        "within_s": 20,
+        "expected": "e",
+        "limit": 1,
+        "retry_after_s": 1,
+        "ended_at": 0,
+    }
     facts |= {"left_s": 60, "max_age_s": 300, "scope": "orders", "origin": "o", "url": "u"}
     body = problem(PropylonError(code, **facts), language, "http://localhost:8000")
     assert (body.status, body.code) == (STATUS[code], code)

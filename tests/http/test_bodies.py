@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest
 from tests.http.driving import EMAIL, FORM, JSON, PASSWORD, Connect, enter, refused, sign_up
 
 from propylon import Propylon
+from propylon.http import bodies
 from propylon.http.bodies import MAX_BODY_BYTES, MAX_FORM_FIELDS
 from propylon.http.schemas import ConfirmBody, PasswordBody, RefreshBody, SignInBody, SignUpBody
 
@@ -264,6 +266,45 @@ async def test_a_body_of_unknown_length_is_read_up_to_the_bound(caller: httpx.As
 
     for method, path, _ in (*TAKERS, DATA):
         refused(await caller.request(method, path, content=body(), headers=JSON), 413, "body_too_large")
+
+
+@pytest.mark.parametrize("pause_s", [0.01, 3_600])
+async def test_a_body_is_not_waited_for_without_end(
+    caller: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, pause_s: float
+) -> None:
+    """P191: one that stops, and one of which a byte comes now and then: 408, and nothing was changed."""
+    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.1)
+
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(pause_s)
+
+    for method, path, _ in (*TAKERS, DATA):
+        answer = await caller.request(method, path, content=body(), headers=JSON)
+        assert "0.1" in refused(answer, 408, "body_too_slow")["detail"]
+    for path in ("/login", "/signup", "/language", "/account/profile", "/confirm"):
+        answer = await caller.post(path, content=body(), headers=FORM)
+        assert answer.status_code == 408, path
+        assert "body_too_slow" in answer.text
+    assert (await caller.get("/v1/session/data")).json() == {}
+
+
+async def test_a_body_that_comes_in_time_may_come_in_parts(
+    caller: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is the whole, and not how long one part lets itself be waited for; the bound is for honest modems."""
+    assert MAX_BODY_BYTES / bodies.BODY_WITHIN_S < 14_400 / 8
+    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 10)
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in (b'{"par', b'ts": ', b"3}"):
+            yield part
+            await asyncio.sleep(0.01)
+
+    method, path, _ = DATA
+    assert (await caller.request(method, path, content=body(), headers=JSON)).status_code == 204
+    assert (await caller.get(path)).json() == {"parts": 3}
 
 
 async def test_the_bound_of_a_body_is_exact(caller: httpx.AsyncClient) -> None:

@@ -35,7 +35,7 @@ REFUSED = (
 ALWAYS = ("host_unknown", "credential_ambiguous", "cross_site_refused", "store_unavailable")
 # What the envelope around every operation may say before or instead of it.
 ANYWHERE = ("headers_too_large", "internal")
-BODY = ("json_malformed", "body_too_large", "content_type_wrong", "fields_refused")
+BODY = ("json_malformed", "body_too_slow", "body_too_large", "content_type_wrong", "fields_refused")
 
 
 @dataclass(frozen=True, slots=True)
