@@ -85,6 +85,7 @@ class Propylon:
         self._app: ASGIApp | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._inherited = False
+        self._holders = 0
         self.guarding: Guarding | None = None
 
     @classmethod
@@ -125,18 +126,32 @@ class Propylon:
             if self._runtime is not None:
                 await self._runtime.close()
             self._runtime = self._app = self._upkeep = self.guarding = None
+            self._holders = 0
 
     async def __aenter__(self) -> Self:
-        """Open."""
-        return await self.open()
+        """Open. Of several that hold it open at once, as apps that share it do, the last one closes."""
+        # Another loop could not close it: what was opened belongs to the loop that it was opened on.
+        holds = self._runtime is None or (self._holders > 0 and self.loop is asyncio.get_running_loop())
+        await self.open()
+        if holds:
+            self._holders += 1
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close."""
-        await self.close()
+        """Close, unless somebody else holds it open: who called ``open`` calls ``close``, too."""
+        if self._holders == 0 or self.loop is not asyncio.get_running_loop():
+            return
+        self._holders -= 1
+        if self._holders == 0:
+            await self.close()
 
-    def protect(self, app: ASGIApp) -> ASGIApp:
-        """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked."""
-        return Protect(app, self)
+    def protect(self, app: ASGIApp, *, pages: str | None = None) -> ASGIApp:
+        """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked.
+
+        What the app refuses is answered, as by ``reply``, unless it has answered already. ``pages`` that are a path
+        are this Propylon, mounted there in ``app``; they are open to all, whatever the app's middleware refuses.
+        """
+        return Protect(app, self, pages)
 
     def answer(
         self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
@@ -190,6 +205,7 @@ class Propylon:
             self._inherited = sqlite_path(self.config.store) is not None
         self._opening = asyncio.Lock()
         self._runtime = self._app = self._upkeep = self.guarding = None
+        self._holders = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve (ASGI)."""
@@ -274,14 +290,14 @@ class Propylon:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    await self.open()
+                    await self.__aenter__()
                     self._app = self._serving()
                 except PropylonError as error:
                     await send({"type": "lifespan.startup.failed", "message": self.said(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await self.close()
+                await self.__aexit__()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -16,7 +16,7 @@ from propylon import language
 from propylon.core.bearer import is_ours
 from propylon.core.device import Device
 from propylon.core.elsewhere import Elsewhere, page_elsewhere
-from propylon.core.navigation import is_navigation, page_for
+from propylon.core.navigation import is_navigation, page_for, whole_path
 from propylon.errors import PropylonError, RuleRefused, TooMany, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -210,8 +210,9 @@ def _opens_a_page(scope: Mapping[str, Any]) -> bool:
 def _target(scope: Mapping[str, Any], pages: str) -> str:
     """Return what the person opened: its path where Propylon is on the same host, else the whole address."""
     query = scope.get("query_string", b"").decode("latin-1")
-    path = quote(scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
-    return f"{scope['scheme']}://{_header(scope, b'host') or ''}{path}" if urlsplit(pages).netloc else path
+    path = whole_path(scope["path"], scope.get("root_path", ""))
+    target = quote(path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+    return f"{scope['scheme']}://{_header(scope, b'host') or ''}{target}" if urlsplit(pages).netloc else target
 
 
 def _header(scope: Mapping[str, Any], name: bytes) -> str | None:

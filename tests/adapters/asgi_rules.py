@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, Protocol
 
 import httpx
@@ -24,7 +24,8 @@ class MakeApp(Protocol):
     """Makes the app of a framework, guarded by a source.
 
     It has ``GET /`` (open), ``GET /me``, ``GET /maybe``, ``GET /admin``, ``GET /cart`` (session data),
-    ``POST /leave``, and websockets ``/live`` (says the user's id) and ``/live-admin``.
+    ``POST /leave``, and websockets ``/live`` (says the user's id), ``/live-admin`` and ``/talk`` (says the user's id
+    to every message).
     """
 
     def __call__(self, source: Any, **how: Any) -> Any:
@@ -72,6 +73,18 @@ class AsgiRules:
         for path, headers, code in refusals:
             sent = await opened(app, path, headers)
             assert sent == [{"type": "websocket.close", "code": 1008, "reason": code}]
+
+    @pytest.mark.parametrize("mode", ["cookie", "token"])
+    async def test_a_websocket_that_asks_again_hears_of_the_end(
+        self, propylon: Propylon, app: Any, connect: Connect, mode: str
+    ) -> None:
+        """It may stay open for days: an answer is of its moment, and the refusal closes it with its reason."""
+        cookie, token, user = await credentials(propylon, connect)
+        headers = {**cookie, "origin": ORIGIN} if mode == "cookie" else token
+        async with talking(app, "/talk", headers) as ask:
+            assert [await ask(), await ask()] == [{"type": "websocket.send", "text": user}] * 2
+            await propylon.revoke(user_id=user)
+            assert await ask() == {"type": "websocket.close", "code": 1008, "reason": "session_revoked"}
 
     # What it costs, and when it cannot be said.
 
@@ -137,6 +150,36 @@ class AsgiRules:
             assert propylon.guarding is not None
         assert propylon.guarding is None
 
+    async def test_of_two_apps_that_share_it_the_last_one_closes_it(self) -> None:
+        """The one that goes on would have nothing remembered, no keys and no store."""
+        propylon = Propylon(store="memory://", public_url=PUBLIC_URL, password_profile="unsafe_cheapest", key=KEY)
+        async with AsyncExitStack() as second:
+            async with alive(type(self).make_app(propylon)):
+                before = propylon.guarding
+                await second.enter_async_context(alive(type(self).make_app(propylon)))
+            assert propylon.guarding is before is not None
+        assert propylon.guarding is None
+
+    async def test_whoever_opened_it_by_hand_closes_it(self) -> None:
+        """Not an app that comes and goes meanwhile."""
+        propylon = Propylon(store="memory://", public_url=PUBLIC_URL, password_profile="unsafe_cheapest", key=KEY)
+        await propylon.open()
+        async with alive(type(self).make_app(propylon)):
+            pass
+        assert propylon.guarding is not None
+        await propylon.close()
+        assert propylon.guarding is None
+
+    async def test_of_two_apps_that_share_a_verifier_the_last_one_stops_it(self, issuer: Issuer) -> None:
+        """The one that goes on would refuse everybody."""
+        verifier = issuer.verifier()
+        async with AsyncExitStack() as second:
+            async with alive(type(self).make_app(verifier)):
+                await second.enter_async_context(alive(type(self).make_app(verifier)))
+                await asyncio.to_thread(eventually, lambda: refuses(verifier, issuer.token("s")) == "")
+            assert refuses(verifier, issuer.token("s")) == ""
+        assert refuses(verifier, issuer.token("s")) == "unavailable"
+
     async def test_what_stops_the_start_is_said(self) -> None:
         """A server that went on would answer every request with 500."""
         propylon = Propylon(store="sqlite:////nowhere/at/all.db", public_url=PUBLIC_URL, key=KEY)
@@ -157,8 +200,11 @@ class AsgiRules:
             assert (await client.get("/maybe")).json() == {"user": None}
             refused(await client.get("/admin", headers=token), 403, "forbidden")
             assert (await client.get("/auth/login")).status_code == 404
-            issuer.ends("s")
-            await asyncio.to_thread(eventually, lambda: refuses(verifier, issuer.token("s")) == "session_revoked")
+            async with talking(type(self).make_app(verifier), "/talk", token) as ask:
+                assert await ask() == {"type": "websocket.send", "text": "u"}
+                issuer.ends("s")
+                await asyncio.to_thread(eventually, lambda: refuses(verifier, issuer.token("s")) == "session_revoked")
+                assert await ask() == {"type": "websocket.close", "code": 1008, "reason": "session_revoked"}
             refused(await client.get("/me", headers=token), 401, "session_revoked")
         assert refuses(verifier, issuer.token("other")) == "unavailable"
 
@@ -188,6 +234,28 @@ async def credentials(propylon: Propylon, connect: Connect) -> tuple[dict[str, s
     await sign_in(client)
     token = (await sign_in(connect(propylon, PUBLIC_URL), "bearer"))["access_token"]
     return {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}, bearer(token), user["id"]
+
+
+@asynccontextmanager
+async def talking(app: Any, path: str, headers: dict[str, str]) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Open a websocket; what it gives sends a message and returns what the app says to it."""
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    lines = [(b"host", b"localhost:8000"), *((name.encode(), value.encode()) for name, value in headers.items())]
+    scope = {"type": "websocket", "scheme": "ws", "path": path, "root_path": "", "query_string": b"", "headers": lines,
+             "client": ("127.0.0.1", 40_000), "subprotocols": [], "state": {}}  # fmt: skip
+
+    async def ask() -> dict[str, Any]:
+        await told.put({"type": "websocket.receive", "text": "who am I?"})
+        answer = await said.get()
+        return {name: value for name, value in answer.items() if name != "bytes"}
+
+    conversation = asyncio.create_task(app(scope, told.get, said.put))
+    await told.put({"type": "websocket.connect"})
+    assert (await said.get())["type"] == "websocket.accept"
+    yield ask
+    await told.put({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait([conversation])
 
 
 @asynccontextmanager

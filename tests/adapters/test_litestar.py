@@ -119,6 +119,14 @@ async def live_admin(socket: WebSocket[Any, Any, Any]) -> None:
     await socket.accept()
 
 
+@websocket("/talk")
+async def talk(socket: WebSocket[Any, Any, Any]) -> None:
+    """Tell who is calling, whenever it is asked."""
+    await socket.accept()
+    async for _ in socket.iter_data("text"):
+        await socket.send_text((await user(socket)).user_id)
+
+
 class Reports(Controller):
     """Guarded as a whole."""
 
@@ -133,7 +141,7 @@ class Reports(Controller):
 
 ROUTES: list[Any] = [
     anyone, me, blocking, maybe, asked, cart, admin, connection, orders, authors, leave, leave_for_home, live,
-    live_admin, Reports,
+    live_admin, talk, Reports,
 ]  # fmt: skip
 
 

@@ -62,6 +62,21 @@ async def live_admin(socket: WebSocket) -> None:
     await socket.accept()
 
 
+async def talk(socket: WebSocket) -> None:
+    """Tell who is calling, whenever it is asked."""
+    await socket.accept()
+    async for _ in socket.iter_text():
+        await socket.send_text((await user(socket)).user_id)
+
+
+class Welcome:
+    """An object that answers."""
+
+    async def __call__(self, _: Request) -> Response:
+        """Answer who is signed in."""
+        return PlainTextResponse("welcome")
+
+
 class Report(HTTPEndpoint):
     """An endpoint with methods, and a plain function that blocks."""
 
@@ -105,6 +120,7 @@ def guarded(source: Any, **how: Any) -> Starlette:
             Route("/leave-for-home", leave_for_home, methods=["POST"]),
             WebSocketRoute("/live", live),
             WebSocketRoute("/live-admin", live_admin),
+            WebSocketRoute("/talk", talk),
         ]
     )
     auth.guard(app, **how)

@@ -24,7 +24,7 @@ from tests.http.driving import (
     sign_up,
 )
 
-from propylon import Propylon
+from propylon import CredentialRefused, Propylon
 from propylon.adapters import starlette
 from propylon.adapters.fastapi import Auth, SignedIn
 from propylon.core import access
@@ -350,6 +350,33 @@ async def test_bare_asgi_is_guarded_by_protect(in_memory: Propylon, connect: Con
     assert (await client.get("/")).text == "nobody"
     token = (await enter(home, "bearer"))["access_token"]
     assert len((await client.get("/", headers=bearer(token))).text) == 36
+
+
+async def test_what_bare_asgi_refuses_is_answered(in_memory: Propylon, connect: Connect) -> None:
+    """By the whole problem; or by the way to the sign-in, where it is known."""
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        await scope["propylon"].principal()
+
+    opens_a_page = {"sec-fetch-mode": "navigate", "accept": "text/html"}
+    for headers in ({}, opens_a_page):
+        assert problem(await connect(in_memory.protect(app)).get("/", headers=headers)) == (401, "credential_missing")
+    led = in_memory.protect(app, pages="https://id.example")
+    assert problem(await connect(led).get("/")) == (401, "credential_missing")
+    answer = await connect(led).get("/me", headers=opens_a_page)
+    assert (answer.status_code, answer.text) == (303, "")
+    assert answer.headers["location"] == "https://id.example/login?next=http%3A//localhost%3A8000/me"
+
+
+async def test_bare_asgi_that_has_begun_to_answer_is_not_answered_for(in_memory: Propylon, connect: Connect) -> None:
+    """The error goes on to the server, which ends the connection."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await scope["propylon"].principal()
+
+    with pytest.raises(CredentialRefused):
+        await connect(in_memory.protect(app)).get("/")
 
 
 async def test_a_request_is_freed_with_its_answer(in_memory: Propylon, connect: Connect) -> None:

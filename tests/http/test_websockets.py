@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fastapi import FastAPI, WebSocket
 from tests.http.driving import SESSION_COOKIE, Connect, bearer, enter, opened, refused, sign_in
 
-from propylon import Propylon
+from propylon import CredentialRefused, Propylon
 from propylon.adapters.fastapi import Auth, SignedIn
 
 
@@ -74,6 +76,31 @@ async def test_a_handshake_that_arrives_as_a_get_is_held_to_its_page(
         refused(await client.get("/live", headers=cookie | page | handshake), 403, "cross_site_refused")
     own = {**cookie, **handshake, "origin": "http://localhost:8000"}
     assert (await client.get("/live", headers=own)).status_code == 200
+
+
+@pytest.mark.parametrize("begun", [[], ["accept"], ["accept", "send"]])
+async def test_bare_asgi_is_closed_with_the_reason_at_any_time(in_memory: Propylon, begun: list[str]) -> None:
+    """Before it is accepted and in the middle of a conversation, as long as nobody has closed it."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        for step in begun:
+            await send({"type": f"websocket.{step}"})
+        await scope["propylon"].principal()
+
+    sent = await opened(in_memory.protect(app), "/live", {})
+    assert sent[len(begun) :] == [{"type": "websocket.close", "code": 1008, "reason": "credential_missing"}]
+
+
+@pytest.mark.parametrize("last", ["websocket.close", "websocket.http.response.start"])
+async def test_a_websocket_that_is_over_is_not_closed_again(in_memory: Propylon, last: str) -> None:
+    """The error goes on to the server."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": last})
+        await scope["propylon"].principal()
+
+    with pytest.raises(CredentialRefused):
+        await opened(in_memory.protect(app), "/live", {})
 
 
 async def test_propylon_itself_has_no_websockets(in_memory: Propylon) -> None:

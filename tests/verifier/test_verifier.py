@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -229,6 +230,22 @@ def test_before_it_has_started_and_after_it_was_closed_it_refuses(issuer: Issuer
     assert refuses(verifier, issuer.token()) == "unavailable"
     with verifier:
         assert refuses(verifier, issuer.token()) == ""
+
+
+def test_of_two_who_hold_it_the_last_one_stops_it(issuer: Issuer) -> None:
+    """And whoever started it by hand stops it by hand."""
+    verifier = issuer.verifier()
+    with ExitStack() as second:
+        with verifier:
+            second.enter_context(verifier)
+        assert refuses(verifier, issuer.token()) == ""
+    assert refuses(verifier, issuer.token()) == "unavailable"
+    verifier.start()
+    with verifier:
+        pass
+    assert refuses(verifier, issuer.token()) == ""
+    verifier.close()
+    assert refuses(verifier, issuer.token()) == "unavailable"
 
 
 def test_a_refusal_for_silence_says_when_to_come_back(issuer: Issuer) -> None:

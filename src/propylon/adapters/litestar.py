@@ -30,6 +30,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import WebSocketException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.middleware import DefineMiddleware
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import SkipValidation
@@ -99,7 +100,7 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         """Take part in the app (called by Litestar)."""
         app_config.lifespan.insert(0, self._live)
         protect: Any = self._source.protect  # the types of Litestar's own scopes are not those of ASGI
-        app_config.middleware.insert(0, protect)
+        app_config.middleware.insert(0, DefineMiddleware(protect, pages=self._pages))
         app_config.exception_handlers = {PropylonError: self._refuse, **app_config.exception_handlers}
         for name, provide in ((WHO, user), (VISITOR, visitor)):
             app_config.dependencies.setdefault(name, Provide(provide))

@@ -17,13 +17,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from propylon import Demand, Principal, PropylonError, SetupError
@@ -51,7 +58,8 @@ class Auth:
         nobody is: it knows tokens alone, and whoever came back would still have none.
 
         Args:
-            app: what to guard. An app that is mounted in it answers refusals itself: guard it too.
+            app: what to guard. An app that is mounted in it answers refusals itself: guard it too. Its middleware may
+                ask who is calling, whether it is added before or after.
             mount: serve Propylon's pages and API in this app, below the path of its public URL. False where it runs
                 elsewhere on the same store, and for an app within a guarded one. A ``Verifier`` mounts nothing.
 
@@ -66,7 +74,8 @@ class Auth:
                 raise SetupError("adapter_mount", url=config.public_url)
             if mount:
                 app.mount(pages, self._source)
-        app.add_middleware(self._source.protect)
+        app.add_middleware(self._source.protect, pages=pages)
+        _protect_what_is_added_later(app, app.user_middleware[0])
         app.add_exception_handler(PropylonError, self._refusing(pages))
 
     async def sign_out(self, request: Request, response: Response | None = None) -> Response:
@@ -101,8 +110,36 @@ class Auth:
         return refuse
 
 
+def _may_ask(middleware: Middleware) -> bool:
+    kind: Any = middleware.cls
+    return kind not in (CORSMiddleware, GZipMiddleware, HTTPSRedirectMiddleware, TrustedHostMiddleware)
+
+
+def _protect_what_is_added_later(app: Starlette, ours: Middleware) -> None:
+    """Let also middleware ask, and be answered for, that is added to an app after ``ours`` and so runs before it.
+
+    That takes another one before it. It is no use to move ours: later middleware may give requests their credential.
+    """
+    build = app.build_middleware_stack
+
+    def build_protected() -> ASGIApp:
+        added = app.user_middleware
+        outside = takewhile(lambda each: each is not ours, added)
+        first: Middleware = next(filter(_may_ask, outside), ours)
+        if first is ours:
+            return build()
+        place = added.index(first)
+        app.user_middleware = [*added[:place], ours, *added[place:]]
+        try:
+            return build()
+        finally:
+            app.user_middleware = added
+
+    app.build_middleware_stack = build_protected  # type: ignore[method-assign]  # there is no other way in
+
+
 def user(connection: HTTPConnection) -> Awaitable[Principal]:
-    """Return who is calling, of a request or a websocket; to be awaited.
+    """Return who is calling, of a request or a websocket; to be awaited. A websocket is asked anew each time.
 
     Raises:
         CredentialRefused: nobody is signed in, or the credential is refused.

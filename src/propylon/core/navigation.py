@@ -8,6 +8,32 @@ from urllib.parse import quote
 _CONFIRM = "reauthentication_required"
 
 
+def whole_path(path: str, root_path: str) -> str:
+    """Return the path that the browser asked for, of what an ASGI server says of it.
+
+    The server's ``path`` begins with its ``root_path``; frameworks and proxies may have taken that off.
+    """
+    if not root_path:
+        return path
+    root = root_path.rstrip("/")
+    return path if path == root or path.startswith(f"{root}/") else root + path
+
+
+def mounted_at(prefix: str, path: str, root_path: str) -> str | None:
+    """Return below what a request reaches Propylon, None where it is for somebody else.
+
+    Args:
+        prefix: the path of the public URL. It is what browsers ask for, so the server's ``root_path`` is a part of it;
+            where it says nothing of that, Propylon is there below both all the same.
+        path: that was asked for, whole.
+        root_path: of the server.
+    """
+    if path.startswith(f"{prefix}/"):
+        return prefix
+    below_both = root_path.rstrip("/") + prefix
+    return below_both if root_path and path.startswith(f"{below_both}/") else None
+
+
 def is_navigation(method: str, *, sec_fetch_mode: str | None, accept: str | None) -> bool:
     """Return whether a browser is opening a page.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
-from starlette.types import Message, Send
+from starlette.types import Message
 
 from propylon.core.demand import SIGNED_IN, Demand
 from propylon.core.discreet import Discreet
@@ -26,7 +25,7 @@ class Asking(Discreet, msgspec.Struct, eq=False):
     _gate: Gate
     _transport: Transport
     _scope: Any
-    _principal: Principal | None = None
+    known: Principal | None = None
 
     async def principal(self) -> Principal:
         """Return the principal.
@@ -36,27 +35,20 @@ class Asking(Discreet, msgspec.Struct, eq=False):
             Forbidden: ``cross_site_refused``: a cookie came with an unsafe request from another site.
             Unavailable: the store cannot say.
         """
-        principal = self._principal
+        principal = self.known
         if principal is None:
             credential = self._transport.presented(self._scope)
             principal = self._gate.recall(credential)
             if principal is None:
                 principal = await self._gate.verify(credential, self._transport.caller(self._scope))
-            self._principal = principal
+            self.known = principal
         return principal
 
-    def telling(self, send: Send) -> Send:
-        """Return ``send``, which also tells a client that its session is asked to move, once it is known whose."""
-
-        # No coroutine of its own: where nobody is to move, a message costs one call more.
-        def tell(message: Message) -> Awaitable[None]:
-            who = self._principal
-            if who is not None and who.moves_to is not None and message["type"] == "http.response.start":
-                told = self._transport.mode_headers(self._scope, who.moves_to)
-                message["headers"] = [*message.get("headers", ()), *told]
-            return send(message)
-
-        return tell
+    def tell(self, start: Message, moves_to: str) -> None:
+        """Tell a client, with the answer that starts, that its session is asked to move."""
+        headers = [*start.get("headers", ())]
+        told = self._transport.mode_headers(self._scope, moves_to)
+        start["headers"] = headers + [header for header in told if header not in headers]
 
     async def require(self, demand: Demand) -> Principal:
         """Return the principal where it meets a demand.
@@ -77,3 +69,12 @@ class Asking(Discreet, msgspec.Struct, eq=False):
             if refusal.code == "credential_missing":
                 return None
             raise
+
+
+class AskingAgain(Asking):
+    """The question of a websocket. It may stay open for days, so what was answered before is not the answer now."""
+
+    async def principal(self) -> Principal:
+        """Return the principal as of now; raises as ``Asking.principal`` does."""
+        self.known = None
+        return await Asking.principal(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from propylon.core.bearer import bearer_token, is_ours
+from propylon.core.bearer import bearer_token
 from propylon.core.demand import SIGNED_IN, Demand
 from propylon.core.principal import Principal
 from propylon.errors import CredentialRefused, PropylonError
@@ -18,6 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_UNANSWERED = ("", "websocket.accept", "websocket.send")
+"""What was sent last where there is still a way to refuse: nothing, or something on a websocket that is open."""
 
 
 class Verifies(Protocol):
@@ -29,10 +31,8 @@ class Verifies(Protocol):
     def require(self, principal: Principal, demand: Demand) -> None:
         """Refuse a principal who does not meet a demand now."""
 
-    def answer(
-        self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
-    ) -> Answer:
-        """Return what to tell a caller of an error."""
+    def reply(self, error: PropylonError, scope: Scope, *, pages: str | None = None) -> Answer:
+        """Return the whole answer to a request that is refused."""
 
     async def lifespan(self, run: Callable[[], Awaitable[None]]) -> None:
         """Follow the feed while ``run`` runs."""
@@ -79,11 +79,22 @@ class Asking:
             raise
 
 
+class AskingAgain(Asking):
+    """The question of a websocket. It may stay open for days, so what was answered before is not the answer now."""
+
+    __slots__ = ()
+
+    async def principal(self) -> Principal:
+        """Return the principal as of now; raises as ``Asking.principal`` does."""
+        self._principal = None
+        return await Asking.principal(self)
+
+
 class Protect:
     """Wraps an app. What it refuses is answered here, unless the app's framework has answered before."""
 
-    def __init__(self, app: App, verifier: Verifies) -> None:
-        self._app, self._verifier = app, verifier
+    def __init__(self, app: App, verifier: Verifies, pages: str | None = None) -> None:
+        self._app, self._verifier, self._pages = app, verifier, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -91,18 +102,19 @@ class Protect:
             await self._verifier.lifespan(lambda: self._app(scope, receive, send))
             return
         self._verifier.start()  # at once where it has started; servers without a lifespan begin here
-        scope["propylon"] = Asking(self._verifier, scope)
-        started = False
+        asking = AskingAgain if scope["type"] == "websocket" else Asking
+        scope["propylon"] = asking(self._verifier, scope)
+        last = ""
 
         async def send_noted(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal last
+            last = message["type"]
             await send(message)
 
         try:
             await self._app(scope, receive, send_noted)
         except PropylonError as error:
-            if started:
+            if last not in _UNANSWERED:
                 raise
             await self._refuse(error, scope, send)
 
@@ -110,10 +122,7 @@ class Protect:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
             return
-        presented = any(is_ours(value) for value in _values(scope, b"authorization"))
-        languages = _values(scope, b"accept-language")
-        accept_language = languages[0].decode("latin-1") if languages else None
-        answer = self._verifier.answer(error, accept_language, bearer_presented=presented)
+        answer = self._verifier.reply(error, scope, pages=self._pages)
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import ssl
+import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -96,27 +97,39 @@ class Verifier:
         self._clock = clock or SystemClock()
         self._warn_again_at = float("-inf")
         self._follower: Follower | None = None
+        self._holding, self._holders = threading.Lock(), 0
         self._know_nothing()
         _after_fork(self)
 
     def __enter__(self) -> Self:
-        """Start, and wait a few seconds for the first snapshot; without it tokens are refused until it comes."""
-        self.start()
-        if self._follower is not None:
-            self._follower.settled.wait(START_WITHIN_S)
+        """Start, and wait a few seconds for the first snapshot; without it tokens are refused until it comes.
+
+        Of several that hold it at once, as apps that share it do, the last one stops it.
+        """
+        with self._holding:
+            holds = self._follower is None or self._holders > 0
+            self.start()
+            self._holders += holds
+        follower = self._follower
+        if follower is not None:
+            follower.settled.wait(START_WITHIN_S)
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        """Stop."""
-        self.close()
+        """Stop, unless somebody else holds it: who called ``start`` calls ``close``, too."""
+        with self._holding:
+            last = self._holders == 1
+            self._holders = max(0, self._holders - 1)
+        if last:
+            self.close()
 
     async def __aenter__(self) -> Self:
         """Start, as ``with`` does, without holding up the event loop."""
         return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
-        await asyncio.to_thread(self.close)
+        """Stop, as ``with`` does."""
+        await asyncio.to_thread(self.__exit__, None, None, None)
 
     def start(self) -> None:
         """Begin to follow the feed and wait for nothing; again and again is harmless."""
@@ -138,6 +151,7 @@ class Verifier:
     def close(self) -> None:
         """Stop following and forget everything."""
         follower, self._follower = self._follower, None
+        self._holders = 0
         if follower is not None:
             follower.stop()
         self._know_nothing()
@@ -185,9 +199,12 @@ class Verifier:
         """Refuse a principal who does not meet a demand now; see ``Demand.check``."""
         demand.check(principal, self._clock.now())
 
-    def protect(self, app: App) -> App:
-        """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked (ASGI)."""
-        return Protect(app, self)
+    def protect(self, app: App, *, pages: str | None = None) -> App:
+        """Return ``app`` with ``scope["propylon"]``, which says who is calling when it is asked (ASGI).
+
+        What the app refuses is answered, as by ``reply``, unless it has answered already.
+        """
+        return Protect(app, self, pages)
 
     def answer(
         self, error: PropylonError, accept_language: str | None = None, *, bearer_presented: bool = True
@@ -204,9 +221,6 @@ class Verifier:
 
     async def lifespan(self, run: Callable[[], Awaitable[None]]) -> None:
         """Follow the feed while ``run`` runs; whoever had started it before also stops it."""
-        if self._follower is not None:
-            await run()
-            return
         async with self:
             await run()
 
@@ -264,6 +278,7 @@ class Verifier:
     def start_over(self) -> None:
         """Begin anew in a forked process, which has no thread, and locks in whatever state they were."""
         was_following, self._follower = self._follower is not None, None
+        self._holding, self._holders = threading.Lock(), 0
         self._know_nothing()
         if was_following:
             self.start()
