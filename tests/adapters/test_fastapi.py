@@ -193,6 +193,25 @@ class TestInProcess(AsgiRules):
         document = (await client.get("/within/openapi.json")).json()
         assert security(document, "/me") == [{"accessToken": []}, {"sessionCookie": []}]
 
+    async def test_no_route_of_the_app_hides_the_mount(self, propylon: Propylon, connect: Connect) -> None:
+        """Whether it was there before the guard or is included later."""
+        app, later = FastAPI(), APIRouter()
+        app.get("/{path:path}")(anyone)
+        Auth(propylon).guard(app)
+        later.get("/auth/login")(report)
+        app.include_router(later)
+        client = connect(app)
+        assert "<form" in (await client.get("/auth/login")).text
+        assert (await client.get("/authors")).json() == "open"
+
+    async def test_an_app_that_nobody_guards_says_so(self, connect: Connect) -> None:
+        """A ``KeyError`` would send its author looking for a dictionary."""
+        app = FastAPI()
+        app.include_router(ROUTES)
+        for path in ("/me", "/maybe", "/admin", "/asked"):
+            with pytest.raises(RuntimeError, match=r"auth\.guard\(app\)"):
+                await connect(app).get(path)
+
     # What app authors test with.
 
     async def test_a_test_puts_somebody_in_place_of_who_is_calling(self, app: FastAPI, connect: Connect) -> None:

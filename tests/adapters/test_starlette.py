@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from tests.adapters.asgi_rules import PUBLIC_URL, AsgiRules, credentials
+from tests.adapters.asgi_rules import OPENS_A_PAGE, ORIGIN, PUBLIC_URL, AsgiRules, credentials
 from tests.adapters.rules import AdapterRules
 from tests.adapters.serving import uvicorn
 from tests.http.driving import Connect, MakePropylon, refused, set_cookies
@@ -116,6 +116,7 @@ def guarded(source: Any, **how: Any) -> Starlette:
             Route("/admin", admin),
             Route("/report", Report),
             Route("/blocking", blocking),
+            Route("/welcome", require()(Welcome())),
             Route("/leave", leave, methods=["POST"]),
             Route("/leave-for-home", leave_for_home, methods=["POST"]),
             WebSocketRoute("/live", live),
@@ -132,7 +133,10 @@ class TestInProcess(AsgiRules):
 
     make_app = staticmethod(guarded)
 
-    @pytest.mark.parametrize(("method", "path"), [("GET", "/report"), ("POST", "/report"), ("GET", "/blocking")])
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("GET", "/report"), ("POST", "/report"), ("GET", "/blocking"), ("GET", "/welcome")],
+    )
     async def test_methods_and_plain_functions_are_held_too(
         self, app: Any, connect: Connect, method: str, path: str
     ) -> None:
@@ -147,6 +151,7 @@ class TestInProcess(AsgiRules):
         client = connect(app)
         assert (await client.get("/report", headers=token)).text == "read"
         assert (await client.get("/blocking", headers=token)).text == "done"
+        assert (await client.get("/welcome", headers=token)).text == "welcome"
         refused(await client.post("/report", headers=token), 403, "forbidden")
 
     async def test_signing_out_may_lead_somewhere(self, propylon: Propylon, app: Any, connect: Connect) -> None:
@@ -160,6 +165,48 @@ class TestInProcess(AsgiRules):
     def test_an_endpoint_keeps_its_name(self) -> None:
         """``url_for`` and error pages go by it."""
         assert admin.__name__ == "admin"
+        assert Route("/welcome", require()(Welcome())).name == Route("/welcome", Welcome()).name == "Welcome"
+
+    def test_a_class_is_not_decorated(self) -> None:
+        """Starlette takes a class by what it is; hidden in a function, it would be asked for an answer."""
+        with pytest.raises(TypeError, match=r"Report is a class: decorate its methods"):
+            require()(Report)
+
+    async def test_an_app_that_nobody_guards_says_so(self, connect: Connect) -> None:
+        """A ``KeyError`` would send its author looking for a dictionary."""
+        app = Starlette(routes=[Route("/me", me), Route("/maybe", maybe), Route("/admin", admin)])
+        for path in ("/me", "/maybe", "/admin"):
+            with pytest.raises(RuntimeError, match=r"auth\.guard\(app\)"):
+                await connect(app).get(path)
+
+    async def test_no_route_of_the_app_hides_the_mount(self, propylon: Propylon, connect: Connect) -> None:
+        """One that takes every path, as that of a single-page app does, would give its own page for the sign-in."""
+        app = Starlette(routes=[Route("/{path:path}", lambda _: PlainTextResponse("app"))])
+        Auth(propylon).guard(app)
+        client = connect(app)
+        for path in ("/auth/", "/auth/login"):
+            assert "<form" in (await client.get(path)).text
+        refused(await client.get("/auth/v1/session"), 401, "credential_missing")
+        for path in ("/auth", "/authors", "/anything"):
+            assert (await client.get(path)).text == "app"
+
+    @pytest.mark.parametrize("public", ["/api/auth", "/auth"])
+    @pytest.mark.parametrize("passed", ["/api", ""])
+    async def test_below_the_path_of_a_proxy_it_is_where_the_public_url_says(
+        self, make_propylon: MakePropylon, connect: Connect, public: str, passed: str
+    ) -> None:
+        """The server says by ``root_path`` what it serves below, and passes on that path or the rest alone."""
+        app = guarded(await make_propylon(store="memory", public_url=ORIGIN + public))
+
+        async def proxied(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "root_path": "/api", "path": passed + scope["path"]}, receive, send)
+
+        client = connect(proxied)
+        page = await client.get("/auth/login")
+        assert 'action="/api/auth/login"' in page.text
+        assert (await client.get("/auth/static/propylon.css")).status_code == 200
+        led = await client.get("/me", headers=OPENS_A_PAGE)
+        assert led.headers["location"] == f"{public}/login?next=/api/me"
 
     async def test_an_app_within_is_guarded_by_itself(self, make_propylon: MakePropylon, connect: Connect) -> None:
         """Both answer refusals; Propylon is mounted once."""

@@ -14,7 +14,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
@@ -26,6 +26,7 @@ from starlette.responses import Response
 
 from propylon import Demand, Principal
 from propylon.adapters import starlette
+from propylon.adapters.starlette import UNGUARDED
 from propylon.core.demand import Names
 from propylon.problems import MEDIA_TYPE, Problem
 from propylon.verifier import Verifier
@@ -86,8 +87,11 @@ class User(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return who is calling, of a request or a websocket, or refuse."""
-        principal: Principal = await connection.scope["propylon"].principal()
-        return principal
+        try:
+            asked: Awaitable[Principal] = connection.scope["propylon"].principal()
+        except KeyError:
+            raise RuntimeError(UNGUARDED) from None
+        return await asked
 
 
 class MaybeUser(SecurityBase):
@@ -99,8 +103,11 @@ class MaybeUser(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
         """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
-        principal: Principal | None = await connection.scope["propylon"].principal_or_none()
-        return principal
+        try:
+            asked: Awaitable[Principal | None] = connection.scope["propylon"].principal_or_none()
+        except KeyError:
+            raise RuntimeError(UNGUARDED) from None
+        return await asked
 
 
 class DemandingUser(SecurityBase):
@@ -122,8 +129,11 @@ class DemandingUser(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return who is calling where they meet the demand, or refuse."""
-        principal: Principal = await connection.scope["propylon"].require(self._demand)
-        return principal
+        try:
+            asked: Awaitable[Principal] = connection.scope["propylon"].require(self._demand)
+        except KeyError:
+            raise RuntimeError(UNGUARDED) from None
+        return await asked
 
 
 user, visitor = User(), MaybeUser()

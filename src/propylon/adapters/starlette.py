@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import isclass, iscoroutinefunction
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
@@ -29,12 +29,14 @@ from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 from starlette.status import WS_1008_POLICY_VIOLATION
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
 from propylon import Demand, Principal, PropylonError, SetupError
 from propylon.core.demand import Names
+from propylon.core.navigation import mounted_at, whole_path
 from propylon.verifier import Verifier
 
 if TYPE_CHECKING:  # who only verifies has no server installed
@@ -43,6 +45,9 @@ if TYPE_CHECKING:  # who only verifies has no server installed
     Source: TypeAlias = Propylon | Verifier
 
 P = ParamSpec("P")
+
+UNGUARDED = "nobody guards this app: call auth.guard(app), of an Auth of propylon.adapters, before it is served"
+"""What an app is told that asks who is calling and was never guarded."""
 
 
 class Auth:
@@ -60,8 +65,9 @@ class Auth:
         Args:
             app: what to guard. An app that is mounted in it answers refusals itself: guard it too. Its middleware may
                 ask who is calling, whether it is added before or after.
-            mount: serve Propylon's pages and API in this app, below the path of its public URL. False where it runs
-                elsewhere on the same store, and for an app within a guarded one. A ``Verifier`` mounts nothing.
+            mount: serve Propylon's pages and API in this app, below the path of its public URL, before whatever
+                other route takes that path. False where it runs elsewhere on the same store, and for an app within a
+                guarded one. A ``Verifier`` mounts nothing.
 
         Raises:
             SetupError: the public URL names no path to mount at.
@@ -73,7 +79,7 @@ class Auth:
             if not pages:
                 raise SetupError("adapter_mount", url=config.public_url)
             if mount:
-                app.mount(pages, self._source)
+                app.router.routes.insert(0, _PublicMount(pages, app=self._source))
         app.add_middleware(self._source.protect, pages=pages)
         _protect_what_is_added_later(app, app.user_middleware[0])
         app.add_exception_handler(PropylonError, self._refusing(pages))
@@ -108,6 +114,20 @@ class Auth:
             return Response(told.body, told.status, told.headers)
 
         return refuse
+
+
+class _PublicMount(Mount):
+    """A mount below the path of the public URL: at ``/api/auth`` also in an app whose ``root_path`` is ``/api``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether this is for Propylon, and the scope that it then gets."""
+        root = scope.get("root_path", "")
+        path = whole_path(scope["path"], root)
+        place = mounted_at(self.path, path, root)
+        if place is None:
+            return Match.NONE, {}
+        here = {"path": path, "root_path": place, "app_root_path": scope.get("app_root_path", root)}
+        return Match.FULL, {**here, "endpoint": self.app}
 
 
 def _may_ask(middleware: Middleware) -> bool:
@@ -145,15 +165,22 @@ def user(connection: HTTPConnection) -> Awaitable[Principal]:
         CredentialRefused: nobody is signed in, or the credential is refused.
         Forbidden: a cookie came with an unsafe request of another site.
         Unavailable: nobody can say at the moment.
+        RuntimeError: nobody guards the app.
     """
-    asked: Awaitable[Principal] = connection.scope["propylon"].principal()
+    try:
+        asked: Awaitable[Principal] = connection.scope["propylon"].principal()
+    except KeyError:
+        raise RuntimeError(UNGUARDED) from None
     return asked
 
 
 async def visitor(connection: HTTPConnection) -> Principal | None:
     """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
-    principal: Principal | None = await connection.scope["propylon"].principal_or_none()
-    return principal
+    try:
+        asked: Awaitable[Principal | None] = connection.scope["propylon"].principal_or_none()
+    except KeyError:
+        raise RuntimeError(UNGUARDED) from None
+    return await asked
 
 
 def require(
@@ -167,19 +194,33 @@ def require(
         scopes: that an access token must cover.
         fresh_s: the password was given within so many seconds (step-up); else 401 ``reauthentication_required``.
         left_s: an access token is good for so many more seconds; else 401 ``token_expiring``.
+
+    Raises:
+        TypeError: a class is decorated; its methods are what answers.
     """
     demand = Demand.of(roles=roles, permissions=permissions, scopes=scopes, fresh_s=fresh_s, left_s=left_s)
 
     def decorate(endpoint: Callable[P, Any]) -> Callable[P, Any]:
+        if isclass(endpoint):
+            raise TypeError(f"{endpoint.__name__} is a class: decorate its methods that answer (get, post, ...)")
+
+        # Of an object that is called, its class says whether it is awaited.
+        awaits = iscoroutinefunction(endpoint) or iscoroutinefunction(type(endpoint).__call__)
+
         @wraps(endpoint)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
             # A function is given the connection first, a method of an ``HTTPEndpoint`` after itself.
             connection = next(given for given in args if isinstance(given, HTTPConnection))
-            await connection.scope["propylon"].require(demand)
-            if iscoroutinefunction(endpoint):
+            try:
+                asked = connection.scope["propylon"].require(demand)
+            except KeyError:
+                raise RuntimeError(UNGUARDED) from None
+            await asked
+            if awaits:
                 return await endpoint(*args, **kwargs)
             return await run_in_threadpool(endpoint, *args, **kwargs)
 
+        guarded.__name__ = getattr(endpoint, "__name__", type(endpoint).__name__)  # by which Starlette names a route
         return guarded
 
     return decorate
