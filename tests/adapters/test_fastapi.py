@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, Response, WebSocket
+from fastapi.openapi.utils import get_openapi
 from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
 from tests.adapters.asgi_rules import PUBLIC_URL, AsgiRules, credentials
 from tests.adapters.rules import AdapterRules
 from tests.adapters.serving import uvicorn
@@ -298,8 +301,8 @@ def test_each_guarded_operation_documents_how_it_refuses(described: dict[str, An
     responses = described["paths"]["/me"]["get"]["responses"]
     for status in ("401", "403", "503"):
         (content,) = responses[status]["content"].items()
-        assert content == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
-    properties = described["components"]["schemas"]["Problem"]["properties"]
+        assert content == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/PropylonProblem"}})
+    properties = described["components"]["schemas"]["PropylonProblem"]["properties"]
     assert {"type", "title", "status", "code", "detail"} <= set(properties)
     assert set(described["paths"]["/"]["get"]["responses"]) == {"200"}
 
@@ -316,6 +319,57 @@ def test_what_an_app_documents_itself_stays() -> None:
     assert "APIKeyHeader" in document["components"]["securitySchemes"]
     assert {"APIKeyHeader": []} in security(document, "/own")
     assert document["paths"]["/own"]["get"]["responses"]["401"] == {"description": "Ours"}
+
+
+class Device(BaseModel):
+    """What the app calls by a name of ours."""
+
+    serial: str
+
+
+class Problem(BaseModel):
+    """Likewise."""
+
+    exercise: str
+
+
+def references(part: Any) -> Iterator[str]:
+    """Return all that a part of a document refers to."""
+    if isinstance(part, dict):
+        yield from (value for name, value in part.items() if name == "$ref")
+        yield from (found for value in part.values() for found in references(value))
+    elif isinstance(part, list):
+        yield from (found for value in part for found in references(value))
+
+
+def test_models_of_the_app_keep_their_names() -> None:
+    """Ours are called otherwise, and what refers to them finds them."""
+    app = guarded(Propylon(store="memory://", public_url=PUBLIC_URL))
+
+    @app.get("/device")
+    async def device(_: SignedIn) -> Device:
+        return Device(serial="1")
+
+    @app.get("/problem")
+    async def problem(_: SignedIn) -> Problem:
+        return Problem(exercise="1")
+
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    assert set(schemas) == {"Device", "Problem", "PropylonDevice", "PropylonProblem"}
+    assert (set(schemas["Device"]["properties"]), set(schemas["Problem"]["properties"])) == ({"serial"}, {"exercise"})
+    assert set(references(document)) == {f"#/components/schemas/{name}" for name in schemas}
+
+
+def test_a_document_that_the_app_makes_itself_is_described_too() -> None:
+    """Where it does so before it is guarded."""
+    app = FastAPI()
+    app.openapi = lambda: get_openapi(title="Ours", version="1", routes=app.routes)  # type: ignore[method-assign]
+    Auth(Propylon(store="memory://", public_url=PUBLIC_URL)).guard(app)
+    app.include_router(ROUTES)
+    document = app.openapi()
+    assert document["info"]["title"] == "Ours"
+    assert security(document, "/me") == [{"accessToken": []}, {"sessionCookie": []}]
 
 
 async def test_the_document_is_served_to_anyone(make_propylon: MakePropylon, connect: Connect) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from propylon.adapters.starlette import Source
 
 _REQUIRED, _OPTIONAL = "propylon", "propylonOptional"
+_OURS = "Propylon{name}"
 _REFUSALS = {"401": "Not signed in", "403": "Not allowed", "503": "Nobody can say at the moment"}
 
 
@@ -49,6 +50,8 @@ class Auth:
 
     def guard(self, app: FastAPI, *, mount: bool = True) -> None:
         """Guard an app, and describe in its OpenAPI document how; see ``starlette.Auth.guard``.
+
+        An app that makes its document itself (``app.openapi = ...``) does so before this is called.
 
         Args:
             app: what to guard. An app that is mounted in it answers refusals itself: guard it too.
@@ -179,8 +182,9 @@ def _describe(document: dict[str, Any], schemes: dict[str, Any]) -> None:
         **{name: scheme for name, scheme in found.items() if name not in (_REQUIRED, _OPTIONAL)},
         **schemes,
     }
-    (problem,), schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
-    components.setdefault("schemas", {}).update(schemas)
+    # Under names of ours: the app may have a Problem and a Device of its own.
+    (problem,), schemas = msgspec.json.schema_components([Problem], ref_template=f"#/components/schemas/{_OURS}")
+    components.setdefault("schemas", {}).update({_OURS.format(name=name): schema for name, schema in schemas.items()})
     for operation in _operations(document):
         _describe_operation(operation, schemes, problem)
 
