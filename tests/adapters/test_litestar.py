@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from litestar import Controller, Litestar, Request, Response, Router, WebSocket, get, post, websocket
+from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 from litestar.response import Redirect
-from tests.adapters.asgi_rules import PUBLIC_URL, AsgiRules, credentials
+from tests.adapters.asgi_rules import OPENS_A_PAGE, ORIGIN, PUBLIC_URL, AsgiRules, credentials
 from tests.adapters.rules import AdapterRules
 from tests.adapters.serving import uvicorn
 from tests.http.driving import Connect, MakePropylon, refused, set_cookies
@@ -22,6 +23,7 @@ from propylon.adapters.litestar import Auth, SignedIn, Visitor, require, user
 from propylon.adapters.litestar import visitor as visiting
 
 Asked = Request[Principal, str, State]
+ACCOUNT = {"email": "mina@example.com", "password": "correct horse battery"}
 
 
 class TestTheExample(AdapterRules):
@@ -59,6 +61,11 @@ async def asked(request: Asked) -> list[str | None]:
     """Ask by itself."""
     somebody = await visiting(request)
     return [somebody.user_id if somebody else None, (await user(request)).user_id, request.auth]
+
+
+async def mine(request: Asked) -> str:
+    """Answer who is calling."""
+    return (await user(request)).user_id
 
 
 @get("/cart")
@@ -218,6 +225,64 @@ class TestInProcess(AsgiRules):
         page = await connect(proxied).get("/auth/login")
         assert page.status_code == 200
         assert 'action="/shop/auth/login"' in page.text
+
+    @pytest.mark.parametrize("passed", ["/api", ""])
+    async def test_where_the_public_url_names_the_path_of_a_proxy_the_plugin_is_told(
+        self, make_propylon: MakePropylon, connect: Connect, passed: str
+    ) -> None:
+        """Litestar learns it with each request, after its routes were made."""
+        propylon = await make_propylon(store="memory", public_url=f"{ORIGIN}/api/auth")
+        app = guarded(propylon, root_path="/api")
+
+        async def proxied(scope: Any, receive: Any, send: Any) -> None:
+            below: Any = {**scope, "root_path": "/api", "path": passed + scope["path"]}
+            await app(below, receive, send)
+
+        client = connect(proxied)
+        assert 'action="/api/auth/login"' in (await client.get("/auth/login")).text
+        led = await client.get("/me?a=b", headers=OPENS_A_PAGE)
+        assert led.headers["location"] == "/api/auth/login?next=/api/me%3Fa%3Db"
+
+    async def test_in_an_app_with_a_path_it_is_where_the_public_url_says(
+        self, make_propylon: MakePropylon, connect: Connect
+    ) -> None:
+        """Litestar puts the path of the app before that of every route."""
+        propylon = await make_propylon(store="memory", public_url=f"{ORIGIN}/api/auth")
+        client = connect(Litestar([me], path="/api/", plugins=[Auth(propylon)]))
+        assert 'action="/api/auth/login"' in (await client.get("/api/auth/login")).text
+        assert "<form" in (await client.get("/api/auth")).text
+        refused(await client.get("/api/auth/v1/session"), 401, "credential_missing")
+        assert (await client.get("/api/api/auth/login")).status_code == 404
+        led = await client.get("/api/me", headers=OPENS_A_PAGE)
+        assert led.headers["location"] == "/api/auth/login?next=/api/me"
+
+    @pytest.mark.parametrize(("path", "root_path"), [("/api", ""), (None, "/api"), ("/auth", "")])
+    def test_a_public_url_that_is_not_below_the_app_is_refused(self, path: str | None, root_path: str) -> None:
+        """Its pages would be served at an address that it does not know."""
+        propylon = Propylon(store="memory://", public_url=PUBLIC_URL)
+        with pytest.raises(SetupError, match=f"{PUBLIC_URL}.* {path or root_path}/"):
+            Litestar([me], path=path, plugins=[Auth(propylon, root_path=root_path)])
+
+    @pytest.mark.parametrize("word", ["exclude_from_csrf", "no_token"])
+    async def test_litestars_own_csrf_token_is_not_asked_for_by_the_pages(
+        self, propylon: Propylon, connect: Connect, word: str
+    ) -> None:
+        """Nothing of Propylon would know it; the routes of the app are held to it as before."""
+        csrf = CSRFConfig(secret="s" * 32, exclude_from_csrf_key=word)
+        client = connect(Litestar([leave], plugins=[Auth(propylon)], csrf_config=csrf))
+        refused(await client.post("/auth/v1/sessions", json=ACCOUNT), 401, "credentials_wrong")
+        assert "<form" in (await client.post("/auth/login", data=ACCOUNT)).text
+        cross_site = {"sec-fetch-site": "cross-site"}
+        assert (await client.post("/auth/login", data=ACCOUNT, headers=cross_site)).status_code == 403
+        assert "CSRF" in (await client.post("/leave")).json()["detail"]
+
+    async def test_an_app_that_nobody_guards_says_so(self, connect: Connect) -> None:
+        """A ``KeyError`` would send its author looking for a dictionary."""
+        app = Litestar([asked, get("/mine")(mine), admin], debug=True)
+        for path in ("/asked", "/mine", "/admin"):
+            answer = await connect(app).get(path)
+            assert answer.status_code == 500
+            assert "Litestar(..., plugins=[auth])" in answer.text
 
     async def test_signing_out_may_lead_somewhere(self, propylon: Propylon, app: Any, connect: Connect) -> None:
         """The cookies are cleared by the app's own answer."""

@@ -17,7 +17,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from copy import copy
 from http.cookies import SimpleCookie
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from litestar import HttpMethod, Litestar, Request, Response, handlers
 from litestar.config.app import AppConfig
+from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
@@ -58,6 +59,7 @@ SignedIn: TypeAlias = NamedDependency[SkipValidation[Principal]]
 Visitor: TypeAlias = NamedDependency[SkipValidation[Principal | None]]
 """A parameter ``visitor: Visitor`` is who is calling, or None; a bad credential is refused."""
 
+_UNGUARDED = "nobody guards this app: give it an Auth of propylon.adapters.litestar, Litestar(..., plugins=[auth])"
 _OPEN = "exclude_from_auth"  # Litestar's own word for it
 _METHODS = tuple(HttpMethod)
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
@@ -78,13 +80,16 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         source: who knows.
         mount: serve Propylon's pages and API in this app, below the path of its public URL. False where it runs
             elsewhere on the same store. A ``Verifier`` mounts nothing.
+        root_path: what the server says that a proxy serves the app below (``uvicorn --root-path``), where the public
+            URL begins with it. Litestar learns it with each request, and needs its routes before.
 
     Raises:
-        SetupError: the public URL names no path to mount at.
+        SetupError: the public URL names no path to mount at, or one that is not below that of the app.
     """
 
-    def __init__(self, source: Source, *, mount: bool = True) -> None:
+    def __init__(self, source: Source, *, mount: bool = True, root_path: str = "") -> None:
         self._source, self._mount, self._pages = source, "", None
+        self._root_path = _path(root_path)
         self._schemes = {"accessToken": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
         if isinstance(source, Verifier):
             return
@@ -105,7 +110,7 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         for name, provide in ((WHO, user), (VISITOR, visitor)):
             app_config.dependencies.setdefault(name, Provide(provide))
         if self._mount:
-            app_config.route_handlers.append(self._mounted())
+            app_config.route_handlers.append(self._mounted(_path(app_config.path), app_config.csrf_config))
         if app_config.openapi_config is not None:
             app_config.openapi_config = copy(app_config.openapi_config)
             before = app_config.openapi_config.components
@@ -162,8 +167,14 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
         async with self._source:
             yield
 
-    def _mounted(self) -> HTTPRouteHandler:
-        root, propylon = self._mount, cast("Propylon", self._source)
+    def _mounted(self, app_path: str, csrf: CSRFConfig | None) -> HTTPRouteHandler:
+        """Return the route of Propylon in an app whose own path Litestar puts before it."""
+        propylon, above = cast("Propylon", self._source), self._root_path + app_path
+        if not self._mount.startswith(f"{above}/"):
+            raise SetupError("adapter_below", url=propylon.config.public_url, path=above)
+        root, path = self._mount.removeprefix(self._root_path), self._mount.removeprefix(above)
+        # Propylon looks itself where a request comes from; its forms and clients know nothing of Litestar's token.
+        opt = {_OPEN: True, **({csrf.exclude_from_csrf_key: True} if csrf is not None else {})}
 
         async def below(scope: Any, receive: Any, send: Any) -> None:
             outer, path = scope.get("root_path", ""), scope["path"]
@@ -171,16 +182,16 @@ class Auth(InitPlugin, ReceiveRoutePlugin):
             await propylon({**scope, "root_path": outer + root, "path": outer + path}, receive, send)
 
         # A route that answers with an ASGI app, and no mount: Litestar's takes "/authors" for "/auth" too.
-        @handlers.route(
-            [root, f"{root}/{{rest:path}}"], http_method=_METHODS, include_in_schema=False, opt={_OPEN: True}
-        )
+        @handlers.route([path, f"{path}/{{rest:path}}"], http_method=_METHODS, include_in_schema=False, opt=opt)
         async def serve_propylon() -> ASGIApp:
             return below
 
         return serve_propylon
 
     def _refuse(self, request: Request[Any, Any, Any], error: PropylonError) -> Response[bytes]:
-        told = self._source.reply(error, _scope(request), pages=self._pages)
+        scope = _scope(request)
+        whole = scope.get("root_path", "").rstrip("/") + scope["path"]  # Litestar has taken the one off the other
+        told = self._source.reply(error, {**scope, "path": whole}, pages=self._pages)
         media_type = told.headers.pop("content-type", "text/plain")
         return Response(told.body, status_code=told.status, headers=told.headers, media_type=media_type)
 
@@ -197,7 +208,11 @@ class DemandGuard:
             return
         scope = _scope(connection)
         try:
-            _know(scope, await scope["propylon"].require(self.demand))
+            asked = scope["propylon"].require(self.demand)
+        except KeyError:
+            raise RuntimeError(_UNGUARDED) from None
+        try:
+            _know(scope, await asked)
         except PropylonError as refusal:
             _close_websocket(scope, refusal)
             raise
@@ -229,14 +244,21 @@ def require_fresh(seconds: int) -> DemandGuard:
 async def user(request: Connection) -> Principal:
     """Return who is calling, or refuse; in a route this is quicker than the dependency ``who: SignedIn``.
 
+    A websocket is asked anew each time.
+
     Raises:
         CredentialRefused: nobody is signed in, or the credential is refused.
         Forbidden: a cookie came with an unsafe request of another site.
         Unavailable: nobody can say at the moment.
+        RuntimeError: nobody guards the app.
     """
     scope: dict[str, Any] = request.scope  # type: ignore[assignment]  # no call: this is asked at every request
     try:
-        principal: Principal = await scope["propylon"].principal()
+        asked: Awaitable[Principal] = scope["propylon"].principal()
+    except KeyError:
+        raise RuntimeError(_UNGUARDED) from None
+    try:
+        principal = await asked
     except PropylonError as refusal:
         _close_websocket(scope, refusal)
         raise
@@ -248,7 +270,11 @@ async def visitor(request: Connection) -> Principal | None:
     """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
     scope = _scope(request)
     try:
-        principal: Principal | None = await scope["propylon"].principal_or_none()
+        asked: Awaitable[Principal | None] = scope["propylon"].principal_or_none()
+    except KeyError:
+        raise RuntimeError(_UNGUARDED) from None
+    try:
+        principal = await asked
     except PropylonError as refusal:
         _close_websocket(scope, refusal)
         raise
@@ -260,6 +286,12 @@ def _close_websocket(scope: dict[str, Any], refusal: PropylonError) -> None:
     """Raise what closes a websocket, of which no exception handler is asked."""
     if scope["type"] == "websocket":
         raise WebSocketException(detail=refusal.code, code=_POLICY_VIOLATION) from refusal
+
+
+def _path(path: str) -> str:
+    """Return a path as it is put before another one."""
+    inner = path.strip("/")
+    return f"/{inner}" if inner else ""
 
 
 def _scope(connection: Connection) -> dict[str, Any]:
