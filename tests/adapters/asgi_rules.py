@@ -150,6 +150,23 @@ class AsgiRules:
             assert propylon.guarding is not None
         assert propylon.guarding is None
 
+    async def test_it_is_closed_before_the_server_is_told(self) -> None:
+        """Whoever hears that the app has stopped ends the loop, and with it the writes that are under way."""
+        propylon = Propylon(store="memory://", public_url=PUBLIC_URL, password_profile="unsafe_cheapest", key=KEY)
+        events = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+        open_when: dict[str, bool] = {}
+
+        async def receive() -> dict[str, str]:
+            return next(events)
+
+        async def send(message: dict[str, Any]) -> None:
+            open_when[message["type"]] = propylon.guarding is not None
+
+        await type(self).make_app(propylon)(
+            {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send
+        )
+        assert open_when == {"lifespan.startup.complete": True, "lifespan.shutdown.complete": False}
+
     async def test_of_two_apps_that_share_it_the_last_one_closes_it(self) -> None:
         """The one that goes on would have nothing remembered, no keys and no store."""
         propylon = Propylon(store="memory://", public_url=PUBLIC_URL, password_profile="unsafe_cheapest", key=KEY)

@@ -128,7 +128,7 @@ class Protect:
             await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": error.code})
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open before the app starts and close after it has stopped."""
+        """Open before the app starts and close after it has stopped, before the server hears of it and ends all."""
         async with AsyncExitStack() as opened:
             try:
                 await opened.enter_async_context(self._guard)
@@ -136,7 +136,13 @@ class Protect:
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": self._guard.said(error)})
                 return
-            await self._app(scope, receive, send)
+
+            async def send_closed(message: Message) -> None:
+                if message["type"].startswith("lifespan.shutdown."):
+                    await opened.aclose()
+                await send(message)
+
+            await self._app(scope, receive, send_closed)
 
 
 async def _answer(answer: Answer, send: Send) -> None:
