@@ -234,9 +234,9 @@ def test_memory_with_several_workers_is_refused(program: Run) -> None:
 
 
 APART = [
-    (("--store", "redis://:hunter2@localhost"), ("PROPYLON_STORE", "PROPYLON_SESSION_STORE")),
-    (("--session-store", "sqlite:///other.db"), ("PROPYLON_SESSION_STORE",)),
-    (("--store", "memory://", "--session-store", "redis://:hunter2@localhost"), ("PROPYLON_STORE=memory://",)),
+    (("--store", "redis://:hunter2@localhost"), ("--store", "PROPYLON_SESSION_STORE")),
+    (("--session-store", "sqlite:///other.db"), ("--session-store",)),
+    (("--store", "memory://", "--session-store", "redis://:hunter2@localhost"), ("--store=memory://",)),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.cells import cell_len
 
+from propylon.cli.spelling import note_spelling
 from propylon.cli.texts import text, wrapped
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,6 +20,11 @@ _SESSION_STORE = "propylon.session_store"
 
 class Command(click.Command):
     """One command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; what it says of a setting then names it as it was given."""
+        note_spelling(ctx)
+        return super().invoke(ctx)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return ``--help``, in the reader's language."""

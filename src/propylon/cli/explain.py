@@ -12,10 +12,9 @@ from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
 from propylon.cli.opening import configured
 from propylon.cli.output import print_json, print_line
 from propylon.cli.sentences import Section, Sentence
-from propylon.cli.texts import LANGUAGE, text, told, wrapped
+from propylon.cli.texts import text, told, wrapped
 from propylon.core.mode import read_plan
 from propylon.core.session import MODES, Mode
-from propylon.errors import SetupError
 
 if TYPE_CHECKING:
     from propylon.config import Config
@@ -61,10 +60,8 @@ def _told(sentence: Sentence) -> str:
 
 
 def _plain(fact: object) -> object:
-    """Return a fact that is itself a sentence, or a reason, in words."""
-    if isinstance(fact, Sentence):
-        return _told(fact)
-    return fact.said(LANGUAGE) if isinstance(fact, SetupError) else fact
+    """Return a fact that is itself a sentence in words."""
+    return _told(fact) if isinstance(fact, Sentence) else fact
 
 
 def _print(section: Section) -> None:

@@ -54,10 +54,11 @@ MAX_TABLE_CELLS = 1_000
 def sentence_of(error: PropylonError) -> str:
     """Return what an error tells a person at a terminal."""
     # Here and not above: this module serves --help too, and only failures need the catalogue.
+    from propylon.cli.spelling import as_spelled  # noqa: PLC0415
     from propylon.cli.texts import LANGUAGE, has, text  # noqa: PLC0415
 
     if isinstance(error, SetupError):
-        return error.said(LANGUAGE)
+        return as_spelled(error.said(LANGUAGE))
     if isinstance(error, RuleRefused):
         return " ".join(_field_sentence(name, code, facts) for name, code, facts in error.errors)
     if has(f"cli.error.{error.code}"):

@@ -22,6 +22,7 @@ from propylon.cli.mode import mode
 from propylon.cli.output import note, sentence_of
 from propylon.cli.serve import serve
 from propylon.cli.sessions import sessions
+from propylon.cli.spelling import called
 from propylon.cli.texts import text
 from propylon.cli.users import user
 from propylon.cli.verifiers import verifiers
@@ -111,9 +112,9 @@ def _what_is_wrong(error: click.UsageError) -> str:
             return text("error.password_option")
         return text("error.no_option", name=error.option_name) + _did_you_mean(error.option_name, _options(error.ctx))
     if isinstance(error, click.MissingParameter):
-        return text("error.missing", name=_called(error.param) or name)
+        return text("error.missing", name=_called(error) or name)
     if isinstance(error, click.BadParameter):
-        return text("error.bad_value", name=_called(error.param) or name, reason=_reason(error.param))
+        return text("error.bad_value", name=_called(error) or name, reason=_reason(error.param))
     if isinstance(error, click.BadOptionUsage):
         return text("error.option_usage", name=error.option_name)
     if "extra argument" in error.message:
@@ -130,10 +131,10 @@ def _reason(parameter: click.Parameter | None) -> str:
     return text("error.unreadable")
 
 
-def _called(parameter: click.Parameter | None) -> str:
-    if parameter is None:
+def _called(error: click.MissingParameter | click.BadParameter) -> str:
+    if error.param is None:
         return ""
-    return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(click.Context(propylon))
+    return called(error.param, error.ctx or click.Context(propylon))
 
 
 def _options(ctx: click.Context | None) -> list[str]:
@@ -142,6 +143,9 @@ def _options(ctx: click.Context | None) -> list[str]:
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    # The dashes of an option say nothing of what was meant.
+    bare = {one.lstrip("-"): one for one in known}
+    word = name.lstrip("-")
     # Of one letter everything is as near as anything else.
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) > 2 else []
-    return " " + text("error.did_you_mean", name=close[0]) if close else ""
+    close = difflib.get_close_matches(word, bare, n=1, cutoff=0.5) if len(word) > 1 else []
+    return " " + text("error.did_you_mean", name=bare[close[0]]) if close else ""

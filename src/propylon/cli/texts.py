@@ -9,6 +9,8 @@ from pathlib import PurePath
 from rich.cells import cell_len
 
 from propylon import language
+from propylon.cli.spelling import as_spelled
+from propylon.errors import SetupError
 
 
 def language_of(environ: Mapping[str, str]) -> str:
@@ -36,11 +38,16 @@ def printable(value: object) -> str:
 
 
 def told(key: str, facts: Mapping[str, object]) -> str:
-    """Return the sentence ``cli.<key>``; facts that name a unit (``_s``, ``_at``, ``_on``, ``_bytes``) become words."""
+    """Return the sentence ``cli.<key>``, its facts in words.
+
+    These are those that name a unit (``_s``, ``_at``, ``_on``, ``_bytes``), and reasons that are sentences themselves.
+    """
     return text(key, **dict(_worded(name, value) for name, value in facts.items()))
 
 
 def _worded(name: str, value: object) -> tuple[str, object]:
+    if isinstance(value, SetupError):
+        return name, as_spelled(value.said(LANGUAGE))
     stem, _, unit = name.rpartition("_")
     if isinstance(value, int) and stem and unit in _IN_WORDS:
         return stem, _IN_WORDS[unit](value)

@@ -242,7 +242,9 @@ def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         if named is not None:
             raise SetupError("settings_file_missing", path=path) from None
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError("settings_file_no_toml", path=path, reason=error) from None
+    except (OSError, UnicodeDecodeError) as error:
         raise SetupError("settings_file_unreadable", path=path, reason=error) from None
     for name in content:
         if name not in SETTINGS:
