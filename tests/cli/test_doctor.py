@@ -31,6 +31,7 @@ from propylon.cli.checks import (
 from propylon.cli.findings import FileMode, Finding, Seen
 from propylon.cli.page_check import ask_as_page
 from propylon.config import DAY_S, Config, load
+from propylon.errors import SetupError
 from propylon.language import LANGUAGES, catalogue
 from propylon.ports import StoredKey
 from propylon.stores.inspection import Inspection
@@ -152,8 +153,8 @@ SIGHTS_AT_FAULT = [
     ("store", "fail", seen(in_memory=True, store=Inspection(exists=False))),
     ("store", "warn", seen(store=Inspection(exists=False))),
     ("store", "fail", seen(store=Inspection(exists=False), place_writable=False)),
-    ("store", "fail", stored(unreadable="file is not a database")),
-    ("store", "fail", stored(unwritable="attempt to write a readonly database")),
+    ("store", "fail", stored(unreadable=SetupError("store_no_database", path="p.db", reason="damaged"))),
+    ("store", "fail", stored(unwritable=SetupError("store_unusable", path="p.db", reason="locked"))),
     ("schema", "warn", seen(missing_migrations=1)),
     ("schema", "fail", seen(schema_trouble="The store has schema 99.")),
     ("server_key", "fail", seen(key="missing")),
@@ -206,7 +207,7 @@ def test_the_bounds_of_what_is_fit_are_exact(name: str, sight: Seen) -> None:
     ("name", "sight"),
     [
         ("schema", seen(store=Inspection(exists=False))),
-        ("schema", stored(unreadable="no database")),
+        ("schema", stored(unreadable=SetupError("store_no_database", path="p.db", reason="damaged"))),
         ("signing_key", seen(store=Inspection(exists=False))),
         ("files", seen(files=())),
         ("disk", seen(free_bytes=None)),

@@ -69,9 +69,9 @@ def _store(config: Config, seen: Seen) -> Finding:  # noqa: ARG001 - the shape o
     if not seen.store.exists:
         return Finding("store", "warn", "missing", where) if seen.place_writable else _no_place(where)
     if seen.store.unreadable is not None:
-        return Finding("store", "fail", "unreadable", {**where, "reason": seen.store.unreadable})
+        return Finding("store", "fail", "unreadable", {"sentence": seen.store.unreadable})
     if seen.store.unwritable is not None:
-        return Finding("store", "fail", "unwritable", {**where, "reason": seen.store.unwritable})
+        return Finding("store", "fail", "unwritable", {"sentence": seen.store.unwritable})
     return Finding("store", "ok", facts=where)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from propylon.errors import SetupError
 from propylon.ports import StoredKey
 
 
@@ -23,8 +24,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     exists: bool
-    unreadable: str | None = None
-    unwritable: str | None = None
+    unreadable: SetupError | None = None
+    unwritable: SetupError | None = None
     applied: Mapping[int, str] = {}
     server_keys: str | None = None
     mode: str | None = None

@@ -93,7 +93,7 @@ async def _inspected(url: str) -> Inspection:
         async with _connected(url) as db:
             return await _seen(db)
     except SetupError as error:
-        return Inspection(exists=True, unreadable=str(error))
+        return Inspection(exists=True, unreadable=error)
 
 
 async def _seen(db: Any) -> Inspection:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from propylon.errors import StoreUnavailable
+from propylon.stores.sqlite import rights
 from propylon.stores.sqlite.commit_mark import CommitMark
 from propylon.stores.sqlite.connection import Place, connect_reader, connect_writer, create_file
 from propylon.stores.sqlite.schema import apply_missing, cannot_be_used
@@ -60,6 +61,7 @@ class Database:
         path = self._path.resolve()
         try:
             create_file(path)
+            rights.check(path)
             place, db = Place(path), connect_writer(path)
             try:
                 apply_missing(db)
