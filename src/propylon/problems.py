@@ -106,9 +106,23 @@ def sentence(tongue: str, error: PropylonError) -> tuple[str, str]:
     """Return title and detail of an error for people."""
     code = error.code if error.code in STATUS else "internal"
     facts = {**error.facts, **_told_of_ending(tongue, error)}
+    title, detail = _KEYS_OF_A_VARIANT.get(_variant(code, facts), ("title", "detail"))
+    return language.say(tongue, f"problem.{code}.{title}"), language.say(tongue, f"problem.{code}.{detail}", **facts)
+
+
+_KEYS_OF_A_VARIANT: Mapping[str, tuple[str, str]] = {
+    "elsewhere": ("title", "detail_elsewhere"),
+    "password": ("title_password", "detail_password"),
+}
+
+
+def _variant(code: str, facts: Mapping[str, Any]) -> str:
+    """Return which text of a code fits, where it has more than one."""
     # A verifier elsewhere knows that a session was evicted, and neither when nor by what device.
-    detail = "detail_elsewhere" if code == "session_evicted" and not facts["at"] else "detail"
-    return language.say(tongue, f"problem.{code}.title"), language.say(tongue, f"problem.{code}.{detail}", **facts)
+    if code == "session_evicted" and not facts["at"]:
+        return "elsewhere"
+    # Who is signed in already was asked for the password alone.
+    return "password" if code == "credentials_wrong" and facts.get("asked") == "password" else ""
 
 
 def field_sentences(tongue: str, error: RuleRefused) -> list[tuple[str, str, str]]:

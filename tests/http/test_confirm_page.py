@@ -186,6 +186,7 @@ async def test_a_wrong_password_changes_nothing(
     answer = await home.post("/confirm", data={"password": "not it at all", "next": BACK})
     assert (answer.status_code, set_cookies(answer)) == (401, {})
     assert "not it at all" not in answer.text
+    assert "That is not your password." in answer.text
     assert Page(answer.text).having("name", "next")[0].attributes["value"] == BACK
     assert (await at_shop.post("/pay")).status_code == 401
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import httpx
@@ -247,6 +248,28 @@ async def test_a_wrong_current_password_changes_nothing(client: httpx.AsyncClien
     body = {"current_password": "not the password", "new_password": NEW_PASSWORD}
     refused(await client.put("/v1/user/password", json=body), 401, "credentials_wrong")
     assert await sign_in(client)
+
+
+WRONG = {"en": "That is not your password.", "ko": "비밀번호가 올바르지 않습니다."}
+
+
+@pytest.mark.parametrize("language", WRONG)
+async def test_who_was_asked_for_the_password_alone_is_told_of_it_alone(
+    client: httpx.AsyncClient, language: str
+) -> None:
+    """At a step-up and a change of password nobody gave an e-mail that could be wrong; at a sign-in it may be."""
+    body, speaks = await enter(client), {"accept-language": language}
+    change = {"current_password": "not the password", "new_password": NEW_PASSWORD}
+    for answer in (
+        await client.post("/v1/session/confirm", json={"password": "not the password"}, headers=held(body) | speaks),
+        await client.put("/v1/user/password", json=change, headers=held(body) | speaks),
+    ):
+        told = refused(answer, 401, "credentials_wrong")
+        assert told["detail"].startswith(WRONG[language])
+        assert not re.search("e-mail|이메일", told["title"] + told["detail"], re.IGNORECASE)
+    entering = {"email": EMAIL, "password": "not the password"}
+    at_sign_in = refused(await client.post("/v1/sessions", json=entering, headers=speaks), 401, "credentials_wrong")
+    assert re.search("e-mail|이메일", at_sign_in["detail"], re.IGNORECASE)
 
 
 async def test_a_bearer_session_confirmed_in_its_web_view_is_not_taken_for_stolen(

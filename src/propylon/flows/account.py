@@ -140,7 +140,7 @@ class Accounts:
         )
         if not replaced:
             # Somebody changed it in the same instant; what was "current" a moment ago is not any more.
-            raise CredentialRefused("credentials_wrong")
+            raise CredentialRefused("credentials_wrong", asked="password")
         self._log.record("authn_password_change", user=user.id, session=principal.session_id)
         return await self._confirmed(principal, caller, grace=False)
 
@@ -181,7 +181,7 @@ class Accounts:
             if not await self._is_password(user, password):
                 await self._confirmations.failed(keys)
                 self._log.record("authn_login_fail", user=user.id, source=caller.source)
-                raise CredentialRefused("credentials_wrong")
+                raise CredentialRefused("credentials_wrong", asked="password")
         await self._confirmations.succeeded(keys)
         return user
 
