@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
+from tests.cli.terminal import environment
 
 from propylon.agora import experiments, results
 from propylon.agora.experiments import ALL, expiry
@@ -28,6 +31,28 @@ def test_it_lists_every_experiment_with_its_question_and_claims(program: Run) ->
     for one in ALL:
         assert one.name in for_people.out
         assert one.question.en in for_people.out
+
+
+@pytest.mark.parametrize("missing", ["httpx", "matplotlib"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("run", "--quick", "expiry"), ("run", "--compare", "old.json"), ("report",)],
+    ids=" ".join,
+)
+def test_where_its_packages_are_not_installed_each_command_says_so(
+    tmp_path: Path, arguments: tuple[str, ...], missing: str
+) -> None:
+    """As after ``scripts/serve``: which one is missing and what to install, before anything is measured."""
+    code = f"import sys; sys.modules['{missing}'] = None; from propylon.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "agora", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    if (missing, arguments) == ("matplotlib", ("list",)):
+        assert done.returncode == 0  # it draws nothing
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"The agora needs '{missing}'" in done.stderr
+    assert "'.[server,agora]'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_name_is_told_and_the_nearest_suggested(program: Run) -> None:

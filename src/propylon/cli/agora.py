@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ def run(
     names: tuple[str, ...], *, quick: bool, out: Path | None, resume: bool, compare: Path | None, as_json: bool
 ) -> None:
     """Run experiments and write the report."""
+    _refuse_without_packages()
     from propylon.agora import report, results, running  # noqa: PLC0415 - half a second
 
     chosen, effort = _chosen(names), "quick" if quick else "full"
@@ -98,6 +100,7 @@ def run(
 @option("--plots", help_key="agora_plots", multiple=True, metavar="NAME")
 def write_report(*, out: Path | None, compare: Path | None, plots: tuple[str, ...]) -> None:
     """Write the report anew from results that are there, and plots as files of their own."""
+    _refuse_without_packages()
     from propylon.agora import report, results  # noqa: PLC0415 - half a second
 
     folder = out or Path(DEFAULT_OUT)
@@ -145,6 +148,13 @@ def _all() -> Sequence[Experiment]:
     except ModuleNotFoundError as missing:
         raise SetupError("agora_not_installed", package=repr(missing.name)) from missing
     return ALL
+
+
+def _refuse_without_packages() -> None:
+    """Refuse before anything is measured: that a report cannot be drawn would be found out when all of it is."""
+    _all()
+    if find_spec("matplotlib") is None:
+        raise SetupError("agora_not_installed", package="'matplotlib'")
 
 
 def _chosen(names: Sequence[str]) -> Sequence[Experiment]:
