@@ -19,7 +19,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "how": (
             "Settings are lines of `propylon.toml` in the working directory, each overridden by its environment"
             " variable, and that by the options of the command line. Durations are whole seconds. A setting that is"
-            " wrong, unknown or contradicts another stops the start with one sentence that says what to change."
+            " wrong, unknown or contradicts another stops the start with one sentence that says what to change. So does"
+            " a variable that is nearly one of these (`PROPYLON_MODEE`); any other that begins with `PROPYLON_` may be"
+            " of other software and is only warned of."
         ),
         "columns": "| Setting | Environment variable | Default | Allowed | Meaning |",
         "forms": "Limits and roles",
@@ -42,6 +44,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
             " 명령줄 옵션이 환경 변수보다 우선합니다. 시간은 모두 초 단위 정수입니다."
             " 잘못되었거나, 없는 이름이거나, 서로 모순되는 설정이 있으면"
             " 무엇을 고쳐야 하는지 한 문장으로 알리고 시작하지 않습니다."
+            " 이름이 거의 같은 환경 변수(`PROPYLON_MODEE`)도 마찬가지입니다. 그 밖에 `PROPYLON_`으로 시작하는 변수는"
+            " 다른 소프트웨어의 것일 수 있어 경고만 합니다."
         ),
         "columns": "| 설정 | 환경 변수 | 기본값 | 허용 범위 | 의미 |",
         "forms": "한도와 역할 적는 법",

@@ -150,9 +150,9 @@ def test_settings_by_name_read_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"site_name = ", "cannot be read"),
+        (b"site_name = ", "is no TOML"),
         (b"\xff\xfe", "cannot be read"),
-        (b"site_name = 'a'\nsite_name = 'b'", "cannot be read"),
+        (b"site_name = 'a'\nsite_name = 'b'", "is no TOML"),
         (b"publik_url = 'x'", r"'publik_url' that does not exist\. Did you mean public_url\?"),
         (b"public-url = 'x'", r"Did you mean public_url\?"),
         (b"PROPYLON_STORE = 'x'", r"Did you mean store\?"),
@@ -179,10 +179,33 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
         made_of({name: "https://id.example"})
 
 
-def test_unknown_variables_are_found_with_the_nearest_name() -> None:
-    """The start warns of them: other software may share the prefix, so they do not stop it."""
-    environ = {"PROPYLON_STOER": "x", "PROPYLON_MODE": "x", "PROPYLON_PORT": "1", "PATH": "x", "PROPYLON_ZZZZ": "x"}
-    assert unknown_variables(environ) == [("PROPYLON_STOER", "PROPYLON_STORE"), ("PROPYLON_ZZZZ", None)]
+def test_variables_that_nothing_reads_are_found() -> None:
+    """The start warns of them: other software may share the prefix."""
+    environ = {"PROPYLON_MODE": "x", "PROPYLON_PORT": "1", "PATH": "x", "PROPYLON_ZZZZ": "x"}
+    assert unknown_variables(environ) == ["PROPYLON_ZZZZ"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("MODEE", "MODE"), ("STOER", "STORE"), ("SING_UP", "SIGN_UP"), ("WORKER", "WORKERS"), ("ORIGIN", "ORIGINS")],
+)
+def test_a_variable_that_is_nearly_one_of_ours_stops_the_start(name: str, nearest: str) -> None:
+    """As a misspelt line of the file does: what it was to set would be a default in silence."""
+    with pytest.raises(SetupError, match=rf"'PROPYLON_{name}'\. Did you mean PROPYLON_{nearest}\?"):
+        load({f"PROPYLON_{name}": "x"})
+
+
+# What Kubernetes tells every container of a service called "propylon", and what the shop and the agora are told.
+OF_OTHERS = (
+    "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_8000_TCP", "PORT_8000_TCP_PROTO", "PORT_8000_TCP_PORT",
+    "PORT_8000_TCP_ADDR", "SHOP_PORT", "URL", "AGORA_KEYS", "AGORA_ISSUER", "AGORA_NAIVE", "AGORA_OPEN",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_a_variable_of_others_stops_nothing(name: str) -> None:
+    """They share the prefix with ours and no more."""
+    assert load({f"PROPYLON_{name}": "x"}) == load({})
 
 
 def test_whether_a_setting_was_given_can_be_asked() -> None:

@@ -119,6 +119,36 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
     assert len(ran.err.splitlines()) <= 2  # where a database was made before its key could not be, that is told too
 
 
+READING = [
+    ("serve",), ("user", "list"), ("sessions", "list"), ("keys", "list"), ("mode", "show"), ("explain",), ("migrate",),
+    ("verifiers", "list"), ("doctor",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_misspelt_variable_stops_every_command_that_reads_settings(
+    program: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """What it was to set is not set; the nearest name is told."""
+    monkeypatch.setenv("PROPYLON_MODEE", "bearer")
+    ran = program(*command)
+    assert ran.status == FAILED
+    assert "Did you mean PROPYLON_MODE?" in " ".join((ran.out + ran.err).split())
+    assert not Path("propylon.db").exists()
+
+
+@pytest.mark.parametrize("command", [command for command in READING if command not in (("serve",), ("doctor",))])
+def test_a_variable_that_nothing_reads_is_told_of_by_every_command(
+    program: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Once, and beside the answer: it may be of other software, so it stops nothing."""
+    monkeypatch.setenv("PROPYLON_WHATEVER", "x")
+    ran = program(*command, "--json")
+    assert ran.status == 0
+    assert ran.err.count("nothing reads PROPYLON_WHATEVER") == 1
+    json.loads(ran.out)
+
+
 @pytest.mark.parametrize("store", ["sqlite:////proc/propylon.db", "sqlite:////nowhere/propylon.db", "sqlite:////"])
 def test_a_store_that_cannot_be_made_is_named(program: Run, store: str) -> None:
     """A directory that is read-only, missing, or no file at all."""

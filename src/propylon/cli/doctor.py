@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from propylon.cli.command import MAX_HELP_CELLS, Command, option, store_options
-from propylon.cli.opening import configured
+from propylon.cli.opening import settings_said
 from propylon.cli.output import print_json, print_line, sentence_of
 from propylon.cli.texts import padded, text, told, wrapped
 from propylon.errors import SetupError
@@ -52,7 +52,7 @@ def diagnose(store: str | None, public_url: str | None, origin: str | None = Non
     from propylon.cli.seeing import look  # noqa: PLC0415 - likewise
 
     try:
-        config = configured(store, public_url)
+        config = settings_said(store, public_url)
         found = checks.examine(config, look(config))
         return found if origin is None else [*found, ask_as_page(config, origin)]
     except SetupError as error:

@@ -43,7 +43,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         now: the machine's clock, epoch seconds.
         weakened: what the file of the bridge weakens, as ``setting=value``.
-        strangers: ``PROPYLON_*`` variables that nothing reads, with the nearest name that something does.
+        strangers: ``PROPYLON_*`` variables that nothing reads.
         store_name: the store as it may be shown.
         in_memory: whether the store lives in the server process alone.
         store: the store as it lies there.
@@ -66,7 +66,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     store_name: str
     key_place: str
     weakened: tuple[str, ...] = ()
-    strangers: tuple[tuple[str, str | None], ...] = ()
+    strangers: tuple[str, ...] = ()
     in_memory: bool = False
     store: Inspection = Inspection(exists=True)
     place_writable: bool = True

@@ -21,6 +21,14 @@ T = TypeVar("T")
 
 
 def configured(store: str | None, public_url: str | None) -> Config:
+    """Return the settings, those of the command line winning; what nothing reads is told on standard error."""
+    config = settings_said(store, public_url)
+    for name in settings.unknown_variables():
+        note(text("note.unknown_variable", name=name))
+    return config
+
+
+def settings_said(store: str | None, public_url: str | None) -> Config:
     """Return the settings, those of the command line winning."""
     said = {"store": store, "session_store": session_store_said(), "public_url": public_url}
     return settings.load(overrides=said)

@@ -19,7 +19,7 @@ from propylon import config as settings
 from propylon.cli.command import Command, option, public_url_option, store_option
 from propylon.cli.logs import log_settings
 from propylon.cli.opening import configured
-from propylon.cli.output import note, print_line
+from propylon.cli.output import print_line
 from propylon.cli.texts import text
 from propylon.config import Config
 from propylon.errors import SetupError
@@ -61,7 +61,6 @@ def serve(*, host: str, port: int, workers: int, store: str | None, public_url: 
     config = _configured(port, store, public_url)
     _check(config, workers)
     address = _free_address(host, port)
-    _warn_of_strangers()
     with _metrics_directory(workers):
         # After the directory is known: the metrics library looks for it once, when it is imported.
         asyncio.run(_try_out(config))
@@ -97,12 +96,6 @@ def _free_address(host: str, port: int) -> Address:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SetupError("listen", host=host, port=port, reason=reason) from None
-
-
-def _warn_of_strangers() -> None:
-    for name, nearest in settings.unknown_variables():
-        hint = " " + text("error.did_you_mean", name=nearest) if nearest else ""
-        note(text("serve.unknown_variable", name=name) + hint)
 
 
 @contextmanager

@@ -189,6 +189,7 @@ def load(
         SetupError: one sentence that says what to change.
     """
     environ = os.environ if environ is None else environ
+    _refuse_misspelt(environ)
     raw: dict[str, tuple[str, Any]] = {}
     for name, value in _from_file(file, environ).items():
         raw[name] = (name, value)
@@ -220,16 +221,27 @@ def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
     return PREFIX + name.upper() in environ or name in _from_file(None, environ)
 
 
-def unknown_variables(environ: Mapping[str, str] | None = None) -> list[tuple[str, str | None]]:
-    """Return ``PROPYLON_*`` variables that nothing reads, each with the nearest name that something does."""
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return ``PROPYLON_*`` variables that nothing reads: of other software, as they are like none that something does.
+
+    One that is nearly the name of another stops every start; see `load`.
+    """
     environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in SETTINGS}.union(OTHER_VARIABLES)
-    strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    return [(name, _nearest(name, known)) for name in strangers]
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
 # Read by the command line and the scripts, not settings of the service itself.
 OTHER_VARIABLES = tuple(PREFIX + name for name in ("CONFIG", "HOST", "PORT", "WORKERS"))
+
+
+def _refuse_misspelt(environ: Mapping[str, str]) -> None:
+    """Refuse a variable that is nearly one of ours: what it was to set is not set."""
+    # By what follows the prefix, which all of them share; else PROPYLON_SERVICE_HOST of Kubernetes were like ours.
+    known = [*SETTINGS, *(name.removeprefix(PREFIX).lower() for name in OTHER_VARIABLES)]
+    for name in unknown_variables(environ):
+        if nearest := _nearest(name.removeprefix(PREFIX).lower(), known):
+            raise SetupError("variable_misspelt", name=repr(name[:60]), nearest=PREFIX + nearest.upper())
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
