@@ -62,6 +62,9 @@ const ask = (url, init) => fetch(url, { cache: "no-store", credentials: "omit", 
 /** @param {string} host */
 const isLoopback = (host) => /^(localhost|127(\.\d+){3}|\[::1\]|.*\.localhost)$/.test(host)
 
+/** @param {string} host of this machine */
+const siteOf = (host) => (host.endsWith("localhost") ? host.split(".").slice(-2).join(".") : host)
+
 /**
  * Names in the console, once each, what goes wrong between this page and the services.
  * @param {EventTarget & { session: () => Promise<any> }} auth
@@ -88,6 +91,7 @@ export function watch(auth, url, origins) {
   }
 
   const { protocol, hostname } = new URL(url)
+  const twoNames = isLoopback(hostname) && isLoopback(location.hostname) && siteOf(hostname) !== siteOf(location.hostname)
   if (page === "null") say("file")
   else if (location.protocol === "https:" && protocol === "http:" && !isLoopback(hostname)) say("mixed")
 
@@ -115,7 +119,8 @@ export function watch(auth, url, origins) {
     if (Date.now() - (looked.get(api) ?? -Infinity) < AGAIN_AFTER_MS) return
     looked.set(api, Date.now())
     const why = await cause(asked)
-    if (why) say(why, asked)
+    // A page at another name of this machine is to be opened at that of the API; one more origin helps no cookie.
+    if (why) say(why === "origin" && twoNames ? "loopback" : why, asked)
   }
 
   /** @param {PerformanceResourceTiming} entry */
@@ -126,7 +131,7 @@ export function watch(auth, url, origins) {
     const code = serverTiming.find((one) => one.name === "propylon")?.description
     if (code === "cookie_cross_site") {
       say(code)
-      if (isLoopback(hostname) && isLoopback(location.hostname)) say("loopback")
+      if (twoNames) say("loopback")
     }
     // Whatever the client asks of Propylon itself, it may well ask to find out that nobody is there.
     if (code === "credential_missing" && !name.startsWith(`${url}/v1/`) && (await auth.session().catch(() => null))) say(code, name)

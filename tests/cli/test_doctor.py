@@ -383,6 +383,8 @@ def running() -> Iterator[str]:
         ("http://127.0.0.1:5173", "bearer", "ok"),
         ("http://127.0.0.1:5173", "cookie", "cross_site"),
         ("http://localhost:5174", "cookie", "refused"),
+        ("http://127.0.0.1:5174", "cookie", "names"),
+        ("http://app.localhost:5174", "cookie", "names"),
         ("*", "cookie", "unusable"),
         ("http://shop.example", "cookie", "unusable"),
     ],

@@ -174,6 +174,15 @@ def test_an_origin_that_is_not_configured_is_named(visit: Visit) -> None:
     assert f"a page of '{origin}' called and may not" in visit.across.log.read_text()
 
 
+def test_a_page_at_another_name_of_this_machine_is_told_to_use_one(visit: Visit) -> None:
+    """And not to add an origin, which would help no cookie; the log of the server says the same."""
+    visit.open((SITES[1], "localhost"), "cookie")
+    visit.is_told("localhost, 127.0.0.1", "Use one name")
+    assert not any("PROPYLON_ORIGINS" in text for text in visit.warnings)
+    origin = visit.across.page(SITES[1])
+    assert f"a page of '{origin}' called and may not: use one name" in visit.across.log.read_text()
+
+
 @pytest.mark.parametrize("mode", ["cookie", "hybrid"])
 def test_two_sites_are_named_at_the_sign_in(visit: Visit, mode: str) -> None:
     """Localhost and 127.0.0.1: the cookie would be dropped, so nobody is signed in, and both are told why."""

@@ -28,6 +28,7 @@ from propylon.http.cors import MAX_NAMED, Cors
 
 SHOP = "https://shop.example"
 TOOLS = "http://localhost:5173"
+LOCAL = "http://localhost:5175"
 DATA = "/v1/session/data"
 PREFLIGHT = {"access-control-request-method": "PUT", "access-control-request-headers": "content-type,if-match"}
 
@@ -309,7 +310,7 @@ class Refusals:
     def __init__(self, logged: pytest.LogCaptureFixture) -> None:
         self.now_s = 0.0
         self._logged = logged
-        self._cors = Cors(PlainTextResponse("x"), (SHOP,), elapsed=lambda: self.now_s)
+        self._cors = Cors(PlainTextResponse("x"), (SHOP, LOCAL), "https://id.example", elapsed=lambda: self.now_s)
 
     async def named(self, origin: str, site: str = "cross-site", mode: str = "cors") -> int:
         """Let a page ask; return how many lines that made."""
@@ -333,6 +334,25 @@ async def test_the_log_names_an_origin_that_was_refused_once_a_minute(refusals: 
     assert (await refusals.named(TOOLS), await refusals.named("null")) == (0, 1)
     refusals.now_s = 60.0
     assert (await refusals.named(TOOLS), await refusals.named("null")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("origin", "why"),
+    [
+        ("http://127.0.0.1:5175", f"use one name in all addresses, for {LOCAL} is this machine too"),
+        ("http://[::1]:5175", f"use one name in all addresses, for {LOCAL} is this machine too"),
+        ("http://127.0.0.1:5176", "not in PROPYLON_ORIGINS"),
+        ("https://127.0.0.1:5175", "not in PROPYLON_ORIGINS"),
+        ("http://[::1", "not in PROPYLON_ORIGINS"),
+        ("http://127.0.0.1:x", "not in PROPYLON_ORIGINS"),
+    ],
+)
+async def test_another_name_of_an_origin_that_is_allowed_is_said_to_be_that(
+    refusals: Refusals, caplog: pytest.LogCaptureFixture, origin: str, why: str
+) -> None:
+    """One more origin would help no cookie: the page is to be opened at the name that is configured."""
+    assert await refusals.named(origin) == 1
+    assert why in caplog.messages[0]
 
 
 async def test_origins_that_somebody_makes_up_do_not_fill_the_log(refusals: Refusals) -> None:

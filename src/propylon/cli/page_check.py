@@ -11,7 +11,7 @@ from propylon.cli.findings import Finding
 from propylon.cli.texts import LANGUAGE
 from propylon.config import Config
 from propylon.core.origin import allowed_origin
-from propylon.core.site import same_site
+from propylon.core.site import other_name_of_this_machine, same_site
 from propylon.errors import Unusable
 
 WITHIN_S = 10
@@ -29,6 +29,9 @@ def ask_as_page(config: Config, given: str) -> Finding:
     except (OSError, HTTPException):
         return Finding("page", "fail", "unreachable", facts)
     if answer.get("access-control-allow-origin") != origin or answer.get("access-control-allow-credentials") != "true":
+        known = other_name_of_this_machine(origin, config.origins, config.public_url)
+        if known is not None:
+            return Finding("page", "fail", "names", {**facts, "known": known})
         return Finding("page", "fail", "refused", facts)
     if config.mode != "bearer" and not same_site(origin, config.public_url):
         return Finding("page", "fail", "cross_site", {**facts, "mode": config.mode})

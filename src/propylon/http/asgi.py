@@ -77,7 +77,7 @@ def application(services: Services, *, look: Callable[[], Observation], nonce: C
     routes += [_route(method, path, _for_people(pages, endpoint)) for method, path, endpoint in table]
     starlette = Starlette(
         routes=_merged(routes),
-        middleware=[Middleware(Cors, config.origins)],
+        middleware=[Middleware(Cors, config.origins, config.public_url)],
         exception_handlers=_handlers(services, pages),
     )
     # Starlette would answer "/v1/sessions/" with a 307 to an address made of scheme and Host: behind a proxy that

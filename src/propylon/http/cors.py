@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from propylon.core.site import other_name_of_this_machine
 from propylon.http.transport import MAX_ORIGIN_CHARS, header
 from propylon.problems import elsewhere_of
 
@@ -31,9 +32,15 @@ class Cors:
     """ASGI: lets pages of ``origins`` read the answers. ``Vary: Origin`` is on every answer anyway."""
 
     def __init__(
-        self, app: ASGIApp, origins: tuple[str, ...], *, elapsed: Callable[[], float] = time.monotonic
+        self,
+        app: ASGIApp,
+        origins: tuple[str, ...],
+        public_url: str,
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._origins, self._refused = app, frozenset(origins), RefusedOrigins(elapsed)
+        self._app, self._origins = app, frozenset(origins)
+        self._refused = RefusedOrigins(origins, public_url, elapsed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -80,8 +87,8 @@ def _preflight_answer() -> Response:
 class RefusedOrigins:
     """Names in the log whose pages were not shown an answer: their browser says so to them alone, and not why."""
 
-    def __init__(self, elapsed: Callable[[], float]) -> None:
-        self._elapsed = elapsed
+    def __init__(self, origins: tuple[str, ...], public_url: str, elapsed: Callable[[], float]) -> None:
+        self._origins, self._public_url, self._elapsed = origins, public_url, elapsed
         self._named: dict[str, float] = {}
 
     def noting(self, scope: Scope, send: Send) -> Send:
@@ -104,4 +111,8 @@ class RefusedOrigins:
             return
         self._named[origin] = now
         # Not as it came: what stands in a header must not look like a line of the log.
-        logger.warning("a page of %s called and may not: it is not in PROPYLON_ORIGINS", ascii(origin))
+        if known := other_name_of_this_machine(origin, self._origins, self._public_url):
+            why = f"use one name in all addresses, for {known} is this machine too, and to a browser another site"
+        else:
+            why = "it is not in PROPYLON_ORIGINS"
+        logger.warning("a page of %s called and may not: %s", ascii(origin), why)
