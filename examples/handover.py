@@ -1,17 +1,26 @@
 """One session in two forms: an app opens its web view signed in, and a web page gets a token for an API.
 
 It stays one session: one line in the owner's list of devices. Ended in either form, it is over in both, at once.
-Run ``scripts/serve``, and then ``python -m examples.handover`` (with both addresses, where they are others).
+Run ``scripts/serve``, and then ``.venv/bin/python -m examples.handover`` (with both addresses, where they are others),
+which needs ``.venv/bin/pip install '.[client]'``.
 """
 
 from __future__ import annotations
 
 import sys
 
-import httpx
-
 from examples.shop.demo import SIGN_IN
-from propylon.client import PropylonAuth
+from examples.shop.words import language, say
+from propylon.errors import PropylonError, SetupError, Unavailable
+
+try:
+    import httpx
+
+    from propylon.client import PropylonAuth
+except ModuleNotFoundError as missing:
+    sys.exit(say("needs_client", package=missing.name))
+
+LOCAL = ("http://localhost:8000", "http://localhost:8001")
 
 
 def web_view_cookies(issuer: str, auth: PropylonAuth) -> httpx.Cookies:
@@ -42,5 +51,21 @@ def main(issuer: str, shop: str) -> None:
             sys.stdout.write(f"after the app has signed out: {form.get('/api/me').json()['code']}\n")
 
 
+def run(arguments: list[str]) -> str | None:
+    """Show it at these addresses, or at those of ``scripts/serve``; return what was in the way."""
+    if len(arguments) not in (0, 2):
+        return say("two_addresses")
+    issuer, shop = arguments or LOCAL
+    try:
+        main(issuer, shop)
+    except SetupError as error:
+        return error.said(language())
+    except (Unavailable, httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
+        return say("nothing_there", issuer=issuer, shop=shop)
+    except PropylonError as error:
+        return say("not_let_in", issuer=issuer, email=SIGN_IN["email"], code=error.code)
+    return None
+
+
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or ["http://localhost:8000", "http://localhost:8001"]))
+    sys.exit(run(sys.argv[1:]))

@@ -24,6 +24,10 @@ _WORDS = {
         "no_demo": "There is no demo account: {why}.",
         "ended": "{name} has ended by itself (status {status}); everything is being stopped.",
         "the_shop": "The shop",
+        "needs_client": "This needs {package}: .venv/bin/pip install '.[client]'",
+        "two_addresses": "Give both addresses, of Propylon and of the shop, or none.",
+        "nothing_there": "No Propylon with its shop at {issuer} and {shop}: run scripts/serve, or give its addresses.",
+        "not_let_in": "{issuer} does not let {email} in ({code}): it takes the demo account that scripts/serve makes.",
     },
     "ko": {
         "ready": "준비되었습니다. 브라우저에서 열어 보세요.",
@@ -43,6 +47,12 @@ _WORDS = {
         "no_demo": "데모 계정을 만들지 않았습니다. {why}.",
         "ended": "{name} 프로세스가 스스로 종료되어(상태 {status}) 모두 종료합니다.",
         "the_shop": "가게",
+        "needs_client": "{package} 패키지가 필요합니다. .venv/bin/pip install '.[client]'로 설치해 주세요.",
+        "two_addresses": "Propylon과 가게의 주소를 둘 다 적거나 둘 다 빼 주세요.",
+        "nothing_there": (
+            "{issuer}, {shop}에 Propylon과 가게가 없습니다. scripts/serve를 실행하거나 화면에 나온 주소를 적어 주세요."
+        ),
+        "not_let_in": "{issuer}에 {email} 계정으로 로그인할 수 없습니다({code}). scripts/serve의 데모 계정을 씁니다.",
     },
 }
 _BOLD, _ACCENT, _MUTED, _PLAIN = "\033[1m", "\033[36m", "\033[2m", "\033[0m"
