@@ -18,10 +18,20 @@ AS_ANYBODY = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"
 CLOSED = {"the file": ("propylon.db", 0o400, 0o600), "its directory": (".", 0o500, 0o700)}
 
 
-def run_as_anybody(directory: Path, *arguments: str, **variables: str) -> Ran:
+# As where a file looks open to its user and is not: on a file system that goes by rules of its own.
+BLINDLY = """
+import sys
+from propylon.stores.sqlite import rights
+from propylon.cli import main
+rights.refused = lambda _: []
+sys.exit(main())
+"""
+
+
+def run_as_anybody(directory: Path, *arguments: str, blindly: bool = False, **variables: str) -> Ran:
     """Run the program as a user to whom modes apply."""
     done = subprocess.run(
-        [*AS_ANYBODY, sys.executable, "-m", "propylon", *arguments],
+        [*AS_ANYBODY, sys.executable, *(("-c", BLINDLY) if blindly else ("-m", "propylon")), *arguments],
         cwd=directory,
         env=environment(**variables),
         capture_output=True,
@@ -66,6 +76,14 @@ def test_nothing_starts_on_a_store_that_cannot_be_written_to(
     assert {path.name for path in tmp_path.iterdir()} == {"propylon.db", "propylon.key"}
     for place in (tmp_path / "propylon.db", tmp_path):
         assert f"{place} ({place.owner()}, {place.stat().st_mode & 0o777:04o})" in ran.err
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_write_is_tried_where_the_modes_say_nothing(tmp_path: Path) -> None:
+    """By the doctor and at every start: SQLite begins a transaction on a file that it cannot write to."""
+    checks = json.loads(run_as_anybody(tmp_path, "doctor", "--json", blindly=True).out)["checks"]
+    assert [check["status"] for check in checks if check["name"] == "store"] == ["fail"]
+    assert run_as_anybody(tmp_path, "user", "list", blindly=True).status == 1
 
 
 def test_what_sqlite_left_beside_the_file_is_named_too(tmp_path: Path) -> None:
