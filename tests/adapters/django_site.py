@@ -6,6 +6,7 @@ Django has one set of settings a process, so all tests in process share these.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Any
 
 import django
@@ -14,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.cache import cache_page
+from django.views.decorators.csrf import csrf_exempt
 
 OUR_MIDDLEWARE = "propylon.adapters.django.PropylonMiddleware"
 
@@ -35,13 +38,23 @@ if not settings.configured:
     django.setup()
 
 # Django has to be set up before any of its apps, the framework among them, is imported.
-from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated  # noqa: E402
+from rest_framework.exceptions import PermissionDenied  # noqa: E402
+from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission, IsAuthenticated  # noqa: E402
 from rest_framework.request import Request  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView  # noqa: E402
 
-from propylon.adapters.django import account, asking, login_required, require, sign_out, sign_out_async  # noqa: E402
-from propylon.adapters.drf import HasPermission, HasRole, HasScope, IsFresh  # noqa: E402
+from propylon.adapters.django import (  # noqa: E402
+    account,
+    asking,
+    login_required,
+    require,
+    sign_out,
+    sign_out_async,
+    user,
+    visitor,
+)
+from propylon.adapters.drf import HasPermission, HasRole, HasScope, IsFresh, IsSignedIn  # noqa: E402
 from propylon.adapters.drf import require as framework_require  # noqa: E402
 
 
@@ -93,15 +106,56 @@ def row(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.user.pk)
 
 
+async def row_async(request: HttpRequest) -> HttpResponse:
+    """Answer the same where one awaits."""
+    return HttpResponse((await request.auser()).pk)
+
+
 def public(_: HttpRequest) -> HttpResponse:
     """Answer everybody the same."""
     return HttpResponse("the same")
 
 
 def varied(request: HttpRequest) -> HttpResponse:
-    """Say oneself how long an answer may be kept, and by what it differs."""
-    asking(request).principal_or_none()
-    return HttpResponse("mine", headers={"Cache-Control": "max-age=5", "Vary": "Accept, cookie"})
+    """Say oneself for how long an answer may be kept and who may, and by what it differs."""
+    visitor(request)
+    return HttpResponse("mine", headers={"Cache-Control": request.GET["said"], "Vary": "Accept, cookie"})
+
+
+def session(request: HttpRequest) -> HttpResponse:
+    """Answer which session is calling."""
+    return HttpResponse(user(request).session_id)
+
+
+def perhaps(request: HttpRequest) -> HttpResponse:
+    """Answer the same where visitors are welcome."""
+    who = visitor(request)
+    return HttpResponse(who.session_id if who else "")
+
+
+def looks_for_session(request: HttpRequest) -> HttpResponse:
+    """Answer the same of ``request.user``."""
+    known: Any = request.user
+    return HttpResponse(known.principal.session_id if known.is_authenticated else "")
+
+
+async def looks_for_session_async(request: HttpRequest) -> HttpResponse:
+    """Answer the same where one awaits."""
+    known: Any = await request.auser()
+    return HttpResponse(known.principal.session_id if known.is_authenticated else "")
+
+
+async def session_async(request: HttpRequest) -> HttpResponse:
+    """Answer which session is calling, where one awaits."""
+    return HttpResponse((await asking(request).principal_async()).session_id)
+
+
+def once(_: HttpRequest) -> HttpResponse:
+    """Answer differently each time, whoever is calling."""
+    return HttpResponse(secrets.token_hex())
+
+
+kept = cache_page(60)
 
 
 @login_required
@@ -131,6 +185,20 @@ class Posts(View):
         return HttpResponse(str(number))
 
 
+@method_decorator(require(), name="dispatch")
+class Awaiting(View):
+    """A class that awaits, held as a whole."""
+
+    async def get(self, _: HttpRequest) -> HttpResponse:
+        """Answer."""
+        return HttpResponse("awaited")
+
+
+@method_decorator([require(), csrf_exempt], name="dispatch")
+class AwaitingExempt(Awaiting):
+    """The same below two decorators more, one of them between it and ours."""
+
+
 class Answering(APIView):
     """A view of the framework."""
 
@@ -141,9 +209,45 @@ class Answering(APIView):
     post = get
 
 
-def framework(where: str, *needed: Any) -> URLPattern:
+class OneThing(Answering):
+    """A view of one thing, of which the permissions are asked too."""
+
+    def get(self, request: Request) -> Response:
+        """Answer who asks, if the thing is for them."""
+        self.check_object_permissions(request, object())
+        return super().get(request)
+
+
+@method_decorator(kept, name="get")
+class KeptBelow(APIView):
+    """A view whose answers are kept, below the framework's own question."""
+
+    def get(self, request: Request) -> Response:
+        """Answer which session is calling."""
+        return Response({"code": user(request).session_id})
+
+
+@method_decorator(kept, name="dispatch")
+class KeptAbove(APIView):
+    """A view whose answers are kept, above that question."""
+
+    def get(self, request: Request) -> Response:
+        """Answer which session is calling."""
+        principal: Any = request.auth
+        return Response({"code": principal.session_id})
+
+
+class Denying(APIView):
+    """A view with a reason of its own to deny."""
+
+    def get(self, request: Request) -> Response:
+        """Deny, in the view's own words if there are any."""
+        raise PermissionDenied(request.query_params.get("said"))
+
+
+def framework(where: str, *needed: Any, view: type[APIView] = Answering, **how: Any) -> URLPattern:
     """Return a route of the framework that needs these permissions."""
-    return path(f"api/{where}", Answering.as_view(permission_classes=needed))
+    return path(f"api/{where}", view.as_view(permission_classes=needed, **how))
 
 
 class Never(BasePermission):
@@ -156,17 +260,50 @@ class Never(BasePermission):
         return False
 
 
+class Reads(BasePermission):
+    """Lets everybody read."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether they only read."""
+        return request.method in SAFE_METHODS
+
+
+class Owns(BasePermission):
+    """Keeps all things from everybody."""
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        """Return False."""
+        return False
+
+
+LASTS = framework_require(left_s=10**9)  # no token does
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/", include("propylon.adapters.django")),
     path("looks", looks),
     path("looks-async", looks_async),
     path("details", details),
     path("row", row),
+    path("row-async", row_async),
     path("public", public),
     path("varied", varied),
     path("awaits", awaits),
+    path("kept/guarded", kept(require()(session))),
+    path("kept/guarded-async", kept(require()(session_async))),
+    path("kept/guarded-above-too", require()(kept(require()(session)))),
+    path("kept/asks", kept(session)),
+    path("kept/asks-below-a-guard", require()(kept(session))),
+    path("kept/asks-visitors", kept(perhaps)),
+    path("kept/asks-async", kept(session_async)),
+    path("kept/looks", kept(looks_for_session)),
+    path("kept/says", kept(lambda request: HttpResponse(f"{request.user}"))),
+    path("kept/compares", kept(lambda request: HttpResponse(f"{request.user == visitor}, {secrets.token_hex()}"))),
+    path("kept/looks-async", kept(looks_for_session_async)),
+    path("shared", require()(kept(once))),
     path("leaves", leaves),
     path("leaves-for", leaves_for),
+    path("awaiting", Awaiting.as_view()),
+    path("awaiting-exempt", AwaitingExempt.as_view()),
     re_path(r"^한글/(?P<number>\d+)$", Posts.as_view()),
     framework("open", AllowAny),
     framework("framework", IsAuthenticated),
@@ -177,4 +314,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     framework("fresh", IsFresh(300)),
     framework("soon", framework_require(left_s=60)),
     framework("never", Never),
+    framework("signed-in", IsSignedIn),
+    framework("signed-in-or-reads", IsSignedIn | Reads),
+    framework("reads-or-signed-in", Reads | IsSignedIn),
+    framework("role-or-reads", HasRole("editor") | Reads),
+    framework("visitors", ~IsSignedIn),
+    framework("lasts-or-role", LASTS | HasRole("editor")),
+    framework("role-or-lasts", HasRole("editor") | LASTS),
+    framework("lasts-not", ~LASTS),
+    framework("past-ours-never", HasRole("nobody") | AllowAny, Never),
+    framework("past-ours-no-words", LASTS | Reads, ~IsAuthenticated),
+    framework("denies", LASTS | HasRole("nobody") | Reads, view=Denying),
+    framework("kept-below", IsSignedIn, view=KeptBelow),
+    framework("kept-above", IsSignedIn, view=KeptAbove),
+    framework("one-not", ~HasRole("editor"), view=OneThing),
+    framework("one-owned", HasRole("nobody") | Owns, view=OneThing),
+    framework("unlooked", HasRole("editor") | HasRole("nobody"), authentication_classes=[]),
 ]

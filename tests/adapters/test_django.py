@@ -5,28 +5,37 @@ from __future__ import annotations
 import asyncio
 import gc
 import secrets
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from django.http import HttpResponse
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, Client, RequestFactory, override_settings
-from tests.adapters.django_site import OUR_MIDDLEWARE
+from django.utils.asyncio import async_unsafe
+from tests.adapters.django_site import OUR_MIDDLEWARE, public
 from tests.adapters.prefork import gunicorn
 from tests.adapters.rules import AdapterRules
 from tests.adapters.serving import uvicorn
 from tests.http.driving import EMAIL, PASSWORD
 
 from propylon import Principal, Propylon, SetupError
-from propylon.adapters.django import Auth, PropylonMiddleware, auth
+from propylon.adapters.django import Auth, PropylonMiddleware, auth, require
 from propylon.errors import StoreUnavailable
 from propylon.flows.account import NewAccount
 from propylon.verifier import Verifier
 
 HOST = {"host": "localhost:8000"}
+ANOTHER = "another@example.com"
 CROSS_SITE = {"sec-fetch-site": "cross-site"}
+SIGN_IN_EVERYWHERE = {
+    "INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes"],
+    "MIDDLEWARE": [OUR_MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"],
+    "LOGIN_URL": "/auth/login",
+}
 CACHED = {
     "MIDDLEWARE": [
         "django.middleware.cache.UpdateCacheMiddleware",
@@ -63,12 +72,13 @@ def ours() -> Iterator[Auth]:
         with made.blocking:
             accounts = propylon.runtime.accounts
             made.blocking.run(accounts.add(NewAccount(email=EMAIL, password=PASSWORD, name="Mina", roles=("editor",))))
+            made.blocking.run(accounts.add(NewAccount(email=ANOTHER, password=PASSWORD)))
             yield made
 
 
-def entered(mode: str = "cookie") -> tuple[dict[str, str], str]:
+def entered(mode: str = "cookie", email: str = EMAIL) -> tuple[dict[str, str], str]:
     """Sign in; return the headers that say so, and the id of the user."""
-    body = {"email": EMAIL, "password": PASSWORD, "mode": mode}
+    body = {"email": email, "password": PASSWORD, "mode": mode}
     answer = Client(headers=HOST).post("/auth/v1/sessions", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     told = answer.json()
@@ -162,6 +172,18 @@ def a_row(principal: Principal) -> Any:
     return type("Row", (), {"pk": f"row of {principal.user_id}"})()
 
 
+@async_unsafe
+def a_row_of_a_database(principal: Principal) -> Any:
+    """Return the same as Django's database would, which refuses to hold up an event loop."""
+    return a_row(principal)
+
+
+async def an_awaited_row(principal: Principal) -> Any:
+    """Return the same where one awaits."""
+    await asyncio.sleep(0)
+    return a_row(principal)
+
+
 @pytest.mark.usefixtures("ours")
 def test_a_request_is_freed_with_its_answer() -> None:
     """Its user is not what keeps it: nothing waits for the garbage collector, which would cost every request time."""
@@ -179,12 +201,18 @@ def test_a_request_is_freed_with_its_answer() -> None:
 class TestSettings:
     """What ``PROPYLON`` may say."""
 
-    @pytest.mark.parametrize("user", [a_row, f"{__name__}.a_row"], ids=["function", "path"])
-    def test_an_app_may_make_its_own_user(self, ours: Auth, user: Any) -> None:
-        """A function, or where it is."""
+    @pytest.mark.parametrize("path", ["/row", "/row-async"])
+    @pytest.mark.parametrize(
+        "user",
+        [a_row, f"{__name__}.a_row", a_row_of_a_database, an_awaited_row],
+        ids=["function", "path", "database", "awaited"],
+    )
+    def test_an_app_may_make_its_own_user(self, ours: Auth, user: Any, path: str) -> None:
+        """A function that awaits or not, or where it is, for views of both kinds and servers of both."""
         headers, user_id = entered()
         with override_settings(PROPYLON={"SOURCE": ours.blocking.source, "USER": user}):
-            assert Client(headers=headers).get("/row").content.decode() == f"row of {user_id}"
+            assert Client(headers=headers).get(path).content.decode() == f"row of {user_id}"
+            assert over_asgi("get", path, headers).content.decode() == f"row of {user_id}"
 
     def test_the_user_may_be_somebody_elses(self, ours: Auth) -> None:
         """``django.contrib.auth`` keeps ``request.user`` for the admin site, and decorators hold all the same."""
@@ -232,6 +260,49 @@ class TestViews:
         assert answer.status_code == 303
         assert httpx.URL(answer.headers["location"]).params["next"] == "/%ED%95%9C%EA%B8%80/7?q=1"
 
+    @pytest.mark.parametrize("path", ["/awaiting", "/awaiting-exempt"])
+    def test_a_class_that_awaits_is_held_without_holding_up_the_loop(
+        self, ours: Auth, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        """Its ``dispatch`` is a plain function; while the store is asked, everybody else is served."""
+        headers, _ = entered()
+        assert isinstance(ours.blocking.source, Propylon)
+        store = ours.blocking.source.runtime.store
+        find, asked, turned, in_time = store.find_session, threading.Event(), threading.Event(), []
+
+        async def slow(session_id: str) -> Any:
+            asked.set()
+            in_time.append(await asyncio.to_thread(turned.wait, 2))
+            return await find(session_id)
+
+        async def ask_and_turn() -> Any:
+            answer = asyncio.create_task(AsyncClient().get(path, headers=headers))
+            await asyncio.to_thread(asked.wait, 2)
+            turned.set()
+            return await answer
+
+        monkeypatch.setattr(store, "find_session", slow)
+        assert asyncio.run(ask_and_turn()).content == b"awaited"
+        assert in_time == [True]
+
+    @pytest.mark.parametrize("path", ["/awaiting", "/awaiting-exempt"])
+    def test_a_class_that_awaits_refuses(self, path: str) -> None:
+        """Whichever server asks it."""
+        headers, _ = entered()
+        assert Client(headers=headers).get(path).content == b"awaited"
+        assert over_asgi("post", path, headers).status_code == 405
+        for answer in (Client(headers=HOST).get(path), over_asgi("get", path, HOST)):
+            assert (answer.status_code, answer.json()["code"]) == (401, "credential_missing")
+
+    def test_what_asks_everybody_to_sign_in_keeps_nobody_from_it(self) -> None:
+        """``LoginRequiredMiddleware`` leads visitors to our pages, and lets them and the API through."""
+        with override_settings(**SIGN_IN_EVERYWHERE):
+            led = Client(headers=HOST).get("/public")
+            assert (led.status_code, led.headers["location"]) == (302, "/auth/login?next=/public")
+            assert Client(headers=HOST).get(led.headers["location"]).status_code == 200
+            headers, _ = entered()
+            assert Client(headers=headers).get("/public").content == b"the same"
+
     def test_signing_out_where_one_awaits(self) -> None:
         """The session is over, and the cookies are cleared."""
         headers, _ = entered()
@@ -260,11 +331,95 @@ class TestViews:
         assert not answer.has_header("vary")
         assert not answer.has_header("cache-control")
 
-    def test_what_a_view_says_of_caches_stays(self) -> None:
-        """What it differs by is added, once."""
-        answer = Client(headers=HOST).get("/varied")
-        assert answer.headers["cache-control"] == "max-age=5"
+    @pytest.mark.parametrize(
+        ("said", "kept"),
+        [
+            ("max-age=5", "max-age=5, private"),
+            ("s-maxage=5", "s-maxage=5, private"),
+            ("no-cache", "no-cache, private"),
+            ('private="set-cookie"', 'private="set-cookie", private'),
+            ("private, max-age=5", "private, max-age=5"),
+            ("No-Store", "No-Store"),
+            ("max-age=5, Public", "max-age=5, Public"),
+            ("", "private"),
+        ],
+    )
+    def test_what_a_view_says_of_caches_stays(self, said: str, kept: str) -> None:
+        """That it is one person's is added unless it says who may keep it; what it differs by is added, once."""
+        answer = Client(headers=HOST).get("/varied", {"said": said})
+        assert answer.headers["cache-control"] == kept
         assert answer.headers["vary"] == "Accept, cookie, Authorization"
+
+    def test_an_answer_is_private_where_it_is_made(self) -> None:
+        """Whatever stands between a guard and the middleware may be a cache."""
+        headers, _ = entered()
+        request = RequestFactory(headers=headers).get("/public")
+        PropylonMiddleware(lambda _: HttpResponse())(request)
+        assert require()(public)(request).headers["cache-control"] == "private"
+
+    def test_a_guard_takes_what_is_no_answer_of_djangos(self) -> None:
+        """Other frameworks on Django make an answer of what their views return."""
+        headers, _ = entered()
+        request = RequestFactory(headers=headers).get("/public")
+        PropylonMiddleware(lambda _: HttpResponse())(request)
+        assert require()(lambda _: {"n": 1})(request) == {"n": 1}
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "guarded",
+            "guarded-async",
+            "guarded-above-too",
+            "asks",
+            "asks-below-a-guard",
+            "asks-visitors",
+            "asks-async",
+            "looks",
+            "looks-async",
+        ],
+    )
+    def test_cache_page_hands_nobody_the_page_of_another(self, path: str) -> None:
+        """Whoever asks below it, and however: it stores answers before the middleware sees them."""
+        cache.clear()
+        first, second = Client(headers=entered()[0]), Client(headers=entered("bearer")[0])
+        seen = [client.get(f"/kept/{path}").content for client in (first, second, first, second)]
+        assert seen == [*seen[:2]] * 2
+        assert len(set(seen)) == 2
+        assert not set(seen) & {Client(headers=HOST).get(f"/kept/{path}").content}
+
+    def test_to_compare_the_user_is_to_ask_too(self) -> None:
+        """Nothing is read of it, and the answer is for nobody else."""
+        cache.clear()
+        visitor = Client(headers=HOST)
+        assert visitor.get("/kept/compares").content != visitor.get("/kept/compares").content
+
+    @pytest.mark.parametrize("path", ["looks", "says"])
+    def test_a_user_whom_somebody_looked_at_before_is_another_for_another(self, path: str) -> None:
+        """A middleware that has everybody sign in looks above ``cache_page``, and the view again below it."""
+        cache.clear()
+        with override_settings(**SIGN_IN_EVERYWHERE):
+            seen = {Client(headers=entered(email=email)[0]).get(f"/kept/{path}").content for email in (EMAIL, ANOTHER)}
+        assert len(seen) == 2
+
+    def test_a_guard_above_cache_page_shares_what_is_the_same_for_all(self) -> None:
+        """Nobody below asks who is calling, and whoever is not let in is not shown what others were."""
+        cache.clear()
+        shown = {Client(headers=entered(mode)[0]).get("/shared").content for mode in ("cookie", "bearer")}
+        assert len(shown) == 1
+        assert Client(headers=HOST).get("/shared").status_code == 401
+
+    def test_who_looks_at_the_user_after_the_answer_finds_the_same(self) -> None:
+        """A request may be gone by then."""
+        headers, user_id = entered()
+        left: list[Any] = []
+
+        def leave(request: HttpRequest) -> HttpResponse:
+            left.append(request.user)
+            return JsonResponse({})
+
+        PropylonMiddleware(leave)(RequestFactory(headers=headers).get("/public"))
+        gc.collect()
+        assert left[0].pk == user_id
 
     @override_settings(**CACHED)
     def test_djangos_own_cache_hands_nobody_the_page_of_another(self) -> None:

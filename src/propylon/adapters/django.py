@@ -23,31 +23,36 @@ Settings in ``PROPYLON``:
 ``USER``
     What ``request.user`` is. A ``SignedIn`` or an anonymous user, unless said otherwise; a function (or the dotted path
     of one) makes something else of the ``Principal``, such as a row of your own user model; None leaves
-    ``request.user`` to somebody else, such as ``django.contrib.auth`` for the admin site.
+    ``request.user`` to somebody else, such as ``django.contrib.auth`` for the admin site. The function may await or
+    not: ``request.user`` and ``await request.auser()`` call either as it wants to be called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property, wraps
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache, cached_property, partial, wraps
 from http.cookies import SimpleCookie
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from weakref import ref
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import re_path
-from django.utils.cache import patch_vary_headers
-from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
+from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from propylon import Demand, Principal, PropylonError
-from propylon.adapters.django_user import SignedIn, Visitor
+from propylon.adapters.django_caches import keep_nowhere, nobody_elses, private
+from propylon.adapters.django_user import SignedIn, Visitor, looked_at
 from propylon.blocking import Asking, Blocking, served_of
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
@@ -60,7 +65,8 @@ if TYPE_CHECKING:  # who only verifies has no server installed
 
     Source: TypeAlias = Propylon | Verifier
 
-_BY_CREDENTIAL = ("Cookie", "Authorization")
+Maker: TypeAlias = Callable[[Principal], Any]
+AwaitedMaker: TypeAlias = Callable[[Principal], Awaitable[Any]]
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -71,7 +77,8 @@ class Auth:
     def __init__(self, source: Source, *, mount: bool = True) -> None:
         self.blocking = _bridge(source)
         self.pages = self.blocking.pages(mount=mount)
-        self.user_of: Callable[[Principal], Any] | None = lambda principal: SignedIn(principal, self.blocking)
+        self.user_of: Maker | None = self._signed_in
+        self.user_of_async: AwaitedMaker | None = self._signed_in_async
 
     @cached_property
     def mount(self) -> Mount:
@@ -83,6 +90,12 @@ class Auth:
         scope = {**asking(request).scope, "scheme": request.scheme}
         told = self.blocking.reply(error, scope, pages=self.pages)
         return HttpResponse(told.body, status=told.status, headers=told.headers)
+
+    def _signed_in(self, principal: Principal) -> SignedIn:
+        return SignedIn(principal, self.blocking)
+
+    async def _signed_in_async(self, principal: Principal) -> SignedIn:
+        return SignedIn(principal, self.blocking)
 
 
 @cache
@@ -96,9 +109,25 @@ def auth() -> Auth:
         source = Propylon.from_env()
     made = Auth(source, mount=given.get("MOUNT", True))
     if "USER" in given:
-        user_of = given["USER"]
-        made.user_of = import_string(user_of) if isinstance(user_of, str) else user_of
+        make = given["USER"]
+        made.user_of, made.user_of_async = _both_ways(import_string(make) if isinstance(make, str) else make)
     return made
+
+
+def _both_ways(make: Maker | None) -> tuple[Maker | None, AwaitedMaker | None]:
+    """Return what makes a user where nobody awaits and where somebody does.
+
+    A function that does not await runs in the thread to which Django ties its database connections.
+    """
+    if make is None:
+        return None, None
+    if not iscoroutinefunction(make):
+        return make, sync_to_async(make)
+
+    def make_here(principal: Principal) -> Any:
+        return async_to_sync(make)(principal)  # not made before: what it is made in may be another loop
+
+    return make_here, make
 
 
 @cache
@@ -128,14 +157,14 @@ class PropylonMiddleware:
         asked = self._ask(request)
         if self._is_async:
             return self._passed_on(request, asked)
-        return _nobody_elses(self._get_response(request), asked)
+        return nobody_elses(self._get_response(request), asked)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a refusal of a view (called by Django)."""
         return auth().refusal(request, exception) if isinstance(exception, PropylonError) else None
 
     async def _passed_on(self, request: HttpRequest, asked: Asking) -> HttpResponseBase:
-        return _nobody_elses(await self._get_response(request), asked)
+        return nobody_elses(await self._get_response(request), asked)
 
     def _ask(self, request: HttpRequest) -> Asking:
         ours: Any = request
@@ -146,12 +175,12 @@ class PropylonMiddleware:
         asked = bridge.asking(request.META, path=request.path) if scope is None else bridge.asking_in(scope)
         ours.propylon = asked
         if settled.user_of is not None:
-            # Of the question and not of the request, which would hold itself: only the garbage collector would end it.
+            alive = ref(request)
 
             async def auser() -> Any:
-                return await _user_async(asked)
+                return await _user_async(asked, alive)
 
-            ours.user, ours.auser = SimpleLazyObject(lambda: _user(asked)), auser
+            ours.user, ours.auser = looked_at(lambda: _user(asked, alive), alive), auser
         return asked
 
 
@@ -160,6 +189,7 @@ def asking(request: HttpRequest) -> Asking:
     asked: Asking | None = getattr(request, "propylon", None)
     if asked is None:
         raise ImproperlyConfigured("MIDDLEWARE lacks 'propylon.adapters.django.PropylonMiddleware'")
+    keep_nowhere(request)
     return asked
 
 
@@ -216,7 +246,8 @@ def require(
 ) -> Callable[[V], V]:
     """Return a decorator of views that refuses who does not meet all of this; with nothing, who is not signed in.
 
-    For a class: ``@method_decorator(require(...), name="dispatch")``.
+    For a class: ``@method_decorator(require(...), name="dispatch")``. Below ``cache_page`` no answer is kept; above it,
+    whoever is let in may be given the answer that was made for another.
 
     Args:
         roles: that the user must hold.
@@ -231,16 +262,33 @@ def require(
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **named: Any) -> Any:
             asking(request).require(demand)
-            return view(request, *args, **named)
+            return private(view(request, *args, **named))
 
+        return cast("V", guarded)
+
+    def decorate_awaited(view: V) -> V:
         @wraps(view)
-        async def guarded_async(request: HttpRequest, *args: Any, **named: Any) -> Any:
+        async def guarded(request: HttpRequest, *args: Any, **named: Any) -> Any:
             await asking(request).require_async(demand)
-            return await view(request, *args, **named)
+            return private(await view(request, *args, **named))
 
-        return cast("V", guarded_async if iscoroutinefunction(view) else guarded)
+        return cast("V", guarded)
 
-    return decorate
+    return lambda view: decorate_awaited(view) if _is_awaited(view) else decorate(view)
+
+
+def _is_awaited(view: Callable[..., Any]) -> bool:
+    """Return whether a view is to be awaited: so is ``dispatch`` of a class that awaits, a plain function itself.
+
+    ``method_decorator`` hands it over, for each request, as a ``partial`` of the method.
+    """
+    if iscoroutinefunction(view):
+        return True
+    if _get_running_loop() is None:
+        return False  # nobody awaits here; to look closer takes longer than the rest of the decorator
+    method = getattr(unwrap(view, stop=lambda layer: isinstance(layer, partial)), "func", None)
+    owner = getattr(method, "__self__", None)
+    return isinstance(owner, View) and owner.view_is_async
 
 
 def login_required(view: V) -> V:
@@ -253,6 +301,7 @@ def require_fresh(seconds: int) -> Callable[[V], V]:
     return require(fresh_s=seconds)
 
 
+@login_not_required
 @csrf_exempt
 def serve(request: HttpRequest, rest: str) -> HttpResponse:
     """Serve Propylon's pages and API, which see to forged requests themselves. For ``include``, see above."""
@@ -266,23 +315,24 @@ def serve(request: HttpRequest, rest: str) -> HttpResponse:
 urlpatterns = [re_path(r"^(?P<rest>.*)$", serve)]
 
 
-def _user(asked: Asking) -> Any:
+def _user(asked: Asking, alive: ref[HttpRequest]) -> Any:
+    keep_nowhere(alive())
     try:
-        return _made(asked.principal_or_none())
+        principal = asked.principal_or_none()
+        make = auth().user_of
+        return make(principal) if principal is not None and make is not None else anonymous()
     except PropylonError as refusal:
         return _nobody(refusal)
 
 
-async def _user_async(asked: Asking) -> Any:
+async def _user_async(asked: Asking, alive: ref[HttpRequest]) -> Any:
+    keep_nowhere(alive())
     try:
-        return _made(await asked.principal_or_none_async())
+        principal = await asked.principal_or_none_async()
+        make = auth().user_of_async
+        return await make(principal) if principal is not None and make is not None else anonymous()
     except PropylonError as refusal:
         return _nobody(refusal)
-
-
-def _made(principal: Principal | None) -> Any:
-    make = auth().user_of
-    return make(principal) if principal is not None and make is not None else anonymous()
 
 
 def _nobody(refusal: PropylonError) -> Any:
@@ -303,25 +353,6 @@ def anonymous() -> Any:
 
         return AnonymousUser()
     return Visitor()
-
-
-def _nobody_elses(response: HttpResponseBase, asked: Asking) -> HttpResponseBase:
-    """Keep an answer that depends on who is calling out of shared caches, Django's own too."""
-    if asked.was_asked:
-        for name, value in asked.told:
-            _add(response, name, value)
-        if response.has_header("Vary"):
-            patch_vary_headers(response, _BY_CREDENTIAL)
-        else:
-            response.headers["Vary"] = ", ".join(_BY_CREDENTIAL)
-        response.headers.setdefault("Cache-Control", "private")
-    return response
-
-
-def _add(response: HttpResponseBase, name: str, value: str) -> None:
-    """Add a header; what another middleware has said in one of the same name stays."""
-    said = response.headers.get(name)
-    response.headers[name] = value if said is None else f"{said}, {value}"
 
 
 def _bare(status: int, body: bytes = b"") -> HttpResponse:

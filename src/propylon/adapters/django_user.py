@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
+from weakref import ref
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from propylon import Principal
+from propylon.adapters.django_caches import keep_nowhere
 from propylon.blocking import Blocking
 from propylon.core.principal import User
 from propylon.verifier import Verifier
+
+
+class LookedAt(SimpleLazyObject):  # type: ignore[type-arg]  # Django's takes none
+    """``request.user`` itself: found at the first look. Whatever is read of it later, too, is a question.
+
+    Another middleware may have looked before, and an answer depends on the user no less for that.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        keep_nowhere(self._looked_at_by())
+        return super().__getattr__(name)
+
+    def __str__(self) -> str:
+        """Be the same text as the user."""
+        keep_nowhere(self._looked_at_by())
+        return super().__str__()
+
+
+def looked_at(find: Callable[[], Any], request: ref[HttpRequest]) -> LookedAt:
+    """Return the user of a request, which holds it: held in return, the garbage collector alone would end it."""
+    user = LookedAt(find)
+    user.__dict__["_looked_at_by"] = request  # to set an attribute is to set it of the user
+    return user
 
 
 class SignedIn:
