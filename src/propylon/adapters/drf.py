@@ -34,6 +34,7 @@ from rest_framework.response import Response
 from propylon import CredentialRefused, Demand, Forbidden, Principal, PropylonError
 from propylon.adapters.django import asking, auth
 from propylon.adapters.django_user import SignedIn
+from propylon.blocking import Asking
 from propylon.core.demand import Names
 
 _REFUSAL = "propylon_refusal"
@@ -61,15 +62,29 @@ class DemandPermission(BasePermission):
     demand: ClassVar[Demand]
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002 - the framework's
-        """Return whether the caller may; raise where they can do something about it."""
-        try:
-            asking(request).require(self.demand)
-        except Forbidden as refusal:
-            if refusal.code == "cross_site_refused":
-                raise
-            setattr(request, _REFUSAL, refusal)  # another permission may still let them in
-            return False
-        return True
+        """Return whether the caller may; raise where it is not known who is calling, as their credential is not good.
+
+        Why they may not is remembered, and told if no other permission lets them in: first of all what they can do
+        something about, such as giving their password again.
+        """
+        refusal = _refused(asking(request), self.demand)
+        if refusal is not None and not isinstance(getattr(request, _REFUSAL, None), CredentialRefused):
+            setattr(request, _REFUSAL, refusal)
+        return refusal is None
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:  # noqa: ARG002 - likewise
+        """Return the same of every object, so that ``~`` says the opposite of each."""
+        return self.has_permission(request, view)
+
+
+def _refused(asked: Asking, demand: Demand) -> PropylonError | None:
+    if asked.principal_or_none() is None:
+        return CredentialRefused("credential_missing")
+    try:
+        asked.require(demand)
+    except (CredentialRefused, Forbidden) as refusal:
+        return refusal
+    return None
 
 
 def require(
@@ -117,18 +132,33 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     from rest_framework.views import exception_handler as frameworks_own  # noqa: PLC0415
     from rest_framework.views import set_rollback  # noqa: PLC0415
 
-    request: Request = context["request"]
-    error = _refusal(exc, request)
+    error = _refusal(exc, context)
     if error is None:
         return frameworks_own(exc, dict(context))
     set_rollback()
-    return auth().refusal(request, error)
+    return auth().refusal(context["request"], error)
 
 
-def _refusal(exc: Exception, request: Request) -> PropylonError | None:
-    if isinstance(exc, NotAuthenticated):
-        return CredentialRefused("credential_missing")
-    if isinstance(exc, PermissionDenied):
-        refusal: PropylonError | None = getattr(request, _REFUSAL, None)
-        return refusal
-    return exc if isinstance(exc, PropylonError) else None
+def _refusal(exc: Exception, context: Mapping[str, Any]) -> PropylonError | None:
+    if isinstance(exc, PropylonError):
+        return exc
+    if not isinstance(exc, NotAuthenticated | PermissionDenied):
+        return None
+    ours = _denied_by_ours(context["request"], context["view"])
+    return CredentialRefused("credential_missing") if ours is None and isinstance(exc, NotAuthenticated) else ours
+
+
+def _denied_by_ours(request: Request, view: Any) -> PropylonError | None:
+    """Return what is remembered of the permission that denied a request, if one of ours had a part in it.
+
+    The framework tells nobody which one it was, so all are asked again, as it does itself for its pages. A view that
+    denies something by itself got past them all, whatever a permission of ours said beside another that let it in.
+    """
+    if getattr(request, _REFUSAL, None) is None:
+        return None
+    for permission in view.get_permissions():
+        setattr(request, _REFUSAL, None)
+        if not permission.has_permission(request, view):
+            refusal: PropylonError | None = getattr(request, _REFUSAL)
+            return refusal
+    return None
