@@ -2,8 +2,8 @@
 
 /** @import { Call, Events, Held, Kept, Options, Problem, SignIn, Who } from "./types.js" */
 
-// A cookie shows nobody whose it is: after so long without a request, that is asked first.
-const COOKIE_SURE_S = 300
+// A cookie shows nobody whose it is: after so long, that is asked first. And no pause is longer.
+const SURE_S = 300
 // The server says something every 15 seconds.
 const SILENCE_MS = 45_000
 // A tab that sleeps passes nothing on.
@@ -21,40 +21,47 @@ const SAID = {
   unreachable: ["The sign-in service does not answer.", "로그인 서비스가 응답하지 않습니다."],
 }
 
-/** `code` is for programs, `title` and `detail` for people. */
 export class PropylonError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
-    super(problem.detail || problem.code)
+    const { code, status = 0, title = "", detail = "" } = problem
+    super(detail || code)
     this.name = "PropylonError"
-    this.code = problem.code
-    /** HTTP status; 0 where there was no answer. */
-    this.status = problem.status ?? 0
-    this.title = problem.title ?? ""
-    this.detail = problem.detail ?? ""
-    /** All that was said. */
+    this.code = code
+    /** 0 without an answer. */
+    this.status = status
+    this.title = title
+    this.detail = detail
     this.problem = problem
   }
 }
 
+const NEVER = { at: 0, since: 0, life: 0 }
 const now = () => ({ at: Date.now(), since: performance.now() })
-// While a laptop sleeps, a steady clock may stand still: whichever says more counts.
-/** @param {{ at: number, since: number, life: number }} held seconds */
-const left_s = ({ at, since, life }) => life - Math.max(Date.now() - at, performance.now() - since) / 1000
+// While a laptop sleeps, a steady clock may stand still.
+const left_s = ({ at, since, life } = NEVER) => life - Math.max(Date.now() - at, performance.now() - since) / 1000
 /** @param {Held} held of another tab, whose steady clock is another one */
 const heard = (held) => ({ ...held, since: performance.now() - Math.max(0, Date.now() - held.at) })
-/** @param {number} ms */
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
-/** @param {any} error whether Propylon itself has said no, and not something in between */
+const sleep = (ms = 0) => new Promise((done) => setTimeout(done, ms))
+/** @param {any} error whether Propylon itself has said no */
 const isRefusal = (error) => error.status === 401 && error.code !== "answer_unreadable"
-/** @param {any} who @returns {any} */
-const byCookie = ({ user, session }) => ({ mode: "cookie", sid: session.id, user: user.id, life: COOKIE_SURE_S })
-/** @param {any} answer @returns {any} what it gives; whose it is, unverified: only to be compared */
+/** @param {any} answer @returns {any} */
+const byCookie = ({ user, session }) => ({ mode: "cookie", sid: session.id, user: user.id, life: SURE_S })
+/** @param {any} answer @returns {any} unverified: only to be compared */
 const byTokens = ({ access_token: token, expires_in: life, refresh_token: refresh }) => {
   const { sid, sub: user } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")))
   return { sid, user, token, refresh, life }
 }
-/** @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>} */
+/** @param {string} text @returns {any} */
+const parsed = (text) => {
+  try {
+    const said = JSON.parse(text)
+    return said.access_token ? { ...said, held: byTokens(said) } : said
+  } catch {}
+}
+/** @param {string | null} when @param {Headers} headers @returns {number} seconds from this answer */
+const until_s = (when, headers) => (Date.parse(when ?? "") - (Date.parse(headers.get("Date") ?? "") || Date.now())) / 1000
+/** @param {Promise<any>} promise @param {AbortSignal} signal @returns {Promise<any>} */
 const unless = (promise, signal) =>
   new Promise((done, failed) => {
     const aborted = () => failed(signal.reason)
@@ -62,11 +69,7 @@ const unless = (promise, signal) =>
     promise.then(done, failed).finally(() => signal.removeEventListener("abort", aborted))
   })
 
-/**
- * One sign-in, shared by all tabs of an origin.
- *
- * Events: `signed-in`, `signed-out`, `evicted`, `renewed`, `reauthentication-required`.
- */
+/** One sign-in, shared by all tabs of an origin. */
 export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   #options
   #url
@@ -74,32 +77,36 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   #name
   /** @type {Held | null} */
   #held = null
-  /** @type {string | null} whose page this is, also after the session: nobody else goes on with what was begun */
+  /** @type {string | null} whose page this is, also after the session */
   #owner = null
   /** @type {Problem | null} why nobody is signed in any more */
   #over = null
   #restored = false
   #used = false
-  #moving = false
-  #lasts = { at: 0, since: 0, life: 0 }
-  /** @type {Promise<any>} */
+  /** under way, or refused */
+  #move = ""
+  #lasts = NEVER
+  /** @type {any} so long renewals fail as the last one did */
+  #pause = NEVER
+  /** @type {any} */
   #turn = Promise.resolve()
-  /** @type {Promise<void> | null} */
-  #renewing = null
-  /** @type {Promise<Who | null> | null} */
-  #restoring = null
+  /** @type {any} */
+  #renewing
+  /** @type {any} */
+  #restoring
   /** @type {Set<Kept>} */
   #kept = new Set()
+  #asked = false
   /** @type {any} */
   #timer
-  /** @type {AbortController | null} */
-  #stream = null
+  /** @type {any} */
+  #stream
   #streamed = ""
-  /** @type {BroadcastChannel | undefined} */
+  /** @type {any} */
   #channel
-  /** @type {(value?: any) => void} */
+  /** @type {any} */
   #heard = () => {}
-  /** @type {(value?: any) => void} */
+  /** @type {any} */
   #unmark = () => {}
 
   /** @param {Options} [options] */
@@ -113,27 +120,24 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     this.#name = `propylon ${this.#url}`
     if (new URL(this.#url).origin !== page) import("./propylon-origins.js").then((it) => it.watch(this, this.#url, this.#origins)).catch(() => {})
     try {
-      this.#channel = new BroadcastChannel(this.#name)
-      this.#channel.addEventListener("message", ({ data }) => this.#hear(data))
-    } catch {} // blocked: this tab is on its own
+      const channel = (this.#channel = new BroadcastChannel(this.#name))
+      channel.onmessage = ({ data }) => this.#hear(data)
+    } catch {} // blocked
   }
 
-  /**
-   * Signs in.
-   * @param {SignIn} person
-   * @returns {Promise<Who>}
-   */
+  /** Signs in. @param {SignIn} person @returns {Promise<Who>} */
   signIn({ email, password, remember, mode = this.#options.mode, end }) {
-    return this.#alone(async () => {
-      const [moment, before] = [now(), this.#held]
-      const body = { email, password, remember, mode, end }
-      const credentials = mode === "bearer" ? "omit" : "include"
-      const answer = await this.#call("POST", "/v1/sessions", { body, credentials, needs: "session" })
-      const { user, session } = answer
-      // Nobody could end the one before any more. Without cookies, or the answer would clear the new ones.
-      if (before?.token && before.sid !== session.id) this.#call("DELETE", "/v1/session", { token: before.token }).catch(() => {})
-      const held = session.mode === "cookie" ? byCookie(answer) : byTokens(answer)
+    return this.#proven(async () => {
+      // For its end, below.
+      await this.#last().catch(() => {})
+      const before = this.#held
+      const moment = await this.#moment()
+      const answer = await this.#call("POST", "/v1/sessions", { body: { email, password, remember, mode, end }, needs: "session" })
+      const { user, session, held = byCookie(answer) } = answer
       await this.#hold({ ...held, mode: session.mode, ...moment }, { user, session })
+      // Nobody could end it any more. The answer clears no new cookies.
+      const credentials = session.mode === "bearer" ? "include" : "omit"
+      if (before?.token && before.sid !== session.id) await this.#call("DELETE", "/v1/session", { ...before, credentials }).catch(() => {})
       return { user, session }
     })
   }
@@ -142,16 +146,14 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   async signOut() {
     await this.#ready()
     await this.#alone(async () => {
-      if (this.#held && left_s(this.#held) < this.#held.early) await this.#renewNow(this.#held)
-      if (this.#held) await this.#call("DELETE", "/v1/session", this.#by(this.#held)).catch((error) => isRefusal(error) || Promise.reject(error))
+      await this.#last()
+      // There may be a cookie that nobody has looked for.
+      await this.#call("DELETE", "/v1/session", this.#held ?? {}).catch((error) => isRefusal(error) || Promise.reject(error))
       this.#end({ code: "signed_out" }, { leave: true })
     })
   }
 
-  /**
-   * Says who is signed in, as `GET /v1/session` does; null when nobody is.
-   * @returns {Promise<Who | null>}
-   */
+  /** Who is signed in, or null. @returns {Promise<Who | null>} */
   async session() {
     if (!this.#held) {
       const who = await this.#restore()
@@ -160,19 +162,19 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     const signal = AbortSignal.timeout(this.#options.timeoutMs)
     try {
       const request = new Request(`${this.#url}/v1/session`, { headers: this.#language(), signal })
-      const answer = await this.#send(request, false, false)
-      return answer.status === 401 ? null : await this.#read(answer, "session")
-    } catch (error) {
-      throw this.#failed(error, signal)
+      const who = await this.#read(await this.#send(request, false, false), "session")
+      const held = this.#held
+      if (held && held.sid !== who.session.id) await this.#renew(held) // a cookie of somebody else
+      return who
+    } catch (problem) {
+      const error = this.#failed(problem, signal)
+      if (error.code === "user_changed") return this.session()
+      if (isRefusal(error)) return null
+      throw error
     }
   }
 
-  /**
-   * As `fetch`, with what the mode needs; repeated once after a refusal, resumed when the person is there again.
-   * @param {RequestInfo | URL} input
-   * @param {RequestInit} [init]
-   * @returns {Promise<Response>}
-   */
+  /** As `fetch`, with what the mode needs. @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>} */
   async fetch(input, init) {
     const base = globalThis.document?.baseURI ?? `${this.#url}/`
     const request = new Request(input instanceof Request ? input : new URL(input, base), init)
@@ -180,65 +182,57 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     return this.#send(request, true, init?.body instanceof ReadableStream)
   }
 
-  /**
-   * The sign-in lasts for so many seconds from now, or this rejects.
-   * @param {number} seconds
-   */
+  /** The sign-in lasts for so long from now, or this rejects. @param {number} seconds */
   async ensureFresh(seconds) {
     await this.#ready()
     this.#used = true
     const held = this.#held
     if (held && !held.token) await this.#alone(() => this.#renewNow(held))
     else if (held && left_s(held) < seconds) await this.#renew(held)
-    if (left_s(this.#held?.token ? this.#required() : this.#required() && this.#lasts) < seconds) throw this.#error("token_expiring")
+    const has = this.#required()
+    if (left_s(has.token ? has : this.#lasts) < seconds) throw this.#error("token_expiring")
   }
 
-  /**
-   * Proves again who is there; what has waited for that goes on.
-   * @param {string} password
-   */
+  /** Proves again who is there; what waits for that goes on. @param {string} password */
   async confirm(password) {
     await this.#ready()
-    await this.#alone(async () => {
-      if (left_s(this.#required()) < this.#required().early) await this.#renewNow(this.#required())
-      await this.#call("POST", "/v1/session/confirm", { ...this.#by(this.#required()), body: { password } })
+    await this.#proven(async () => {
+      await this.#last()
+      await this.#call("POST", "/v1/session/confirm", { ...this.#required(), body: { password } })
       await this.#renewNow(this.#required(), true) // a token that says so
     })
   }
 
-  /** Lets go of all. */
+  /** Lets go of timers, stream and channel. */
   close() {
     clearTimeout(this.#timer)
     this.#stream?.abort()
     this.#unmark()
-    this.#channel?.close()
-    this.#channel = undefined
+    this.#channel = this.#channel?.close()
   }
 
   // Requests
 
-  /** @param {Request} request @param {boolean} keep @param {boolean} streamed @returns {Promise<Response>} */
+  /** @param {Request} request @param {boolean} keep @param {boolean} streamed */
   async #send(request, keep, streamed) {
     const { signal } = request
-    await unless(this.#ready(), signal)
-    const owner = this.#owner
-    let [sent, repeated, resumed] = [false, false, false]
+    let owner = this.#owner
+    let sent, repeated, resumed
     for (;;) {
-      const before = this.#held
       this.#used = true
       await unless(this.#fresh(), signal)
       const held = this.#held
-      if (owner && this.#owner !== owner) throw this.#error(held ? "user_changed" : "credential_missing")
-      let [answer, problem] = [/** @type {Response | null} */ (null), this.#over]
-      if (held || !before) {
+      if (owner && this.#owner !== owner) throw this.#required() && this.#error("user_changed")
+      owner = this.#owner
+      let answer
+      let problem = this.#over
+      // Never bare where it has an owner: there may be a cookie of somebody else.
+      if (held || !owner) {
         if (sent && streamed) throw this.#error("body_not_repeatable")
         sent = true
         answer = await fetch(this.#dressed(request, streamed, held))
         this.#notice(answer)
-        if (answer.status !== 401) {
-          if (held && !held.token) Object.assign(held, now())
-          return answer
-        }
+        if (answer.status !== 401) return answer
         problem = await answer.clone().json().catch(() => null)
         if (problem?.code === "credentials_wrong") return answer
         if (held && this.#owner === owner && problem?.code !== "reauthentication_required") {
@@ -250,10 +244,10 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
         }
         if (this.#owner !== owner && this.#held) throw this.#error("user_changed")
       }
-      problem ??= { code: "credential_missing", status: 401 }
+      problem ??= this.#nobody()
       if (!keep || resumed || !(await this.#interrupted(problem, owner, signal))) {
         if (answer) return answer
-        throw new PropylonError(problem)
+        throw new PropylonError({ status: 401, ...problem })
       }
       resumed = true
     }
@@ -261,25 +255,31 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
 
   /** @param {Request} request @param {boolean} streamed @param {Held | null} held */
   #dressed(request, streamed, held) {
+    const { referrer, referrerPolicy } = request
     const headers = new Headers(request.headers)
     if (held?.token) headers.set("Authorization", `Bearer ${held.token}`)
     const credentials = held && !held.token && request.credentials === "same-origin" ? "include" : request.credentials
-    return new Request(streamed ? request : request.clone(), { headers, credentials })
+    return new Request(streamed ? request : request.clone(), { headers, credentials, referrer, referrerPolicy })
   }
 
-  /**
-   * Keeps a request until the person is there again, if somebody sees to that.
-   * @param {Problem} problem @param {string | null} owner @param {AbortSignal} signal @returns {Promise<boolean>}
-   */
+  /** Keeps a request, if somebody sees to it. @param {Problem} problem @param {string | null} owner @param {AbortSignal} signal */
   #interrupted(problem, owner, signal) {
     const detail = { ...problem, resume: () => this.#settle(), cancel: () => this.#settle((one) => one.done(false)) }
-    if (!this.#kept.size && !this.#emit("reauthentication-required", detail)) return Promise.resolve(false)
     const kept = new Promise((done, failed) => {
       const one = { owner, done, failed }
+      const asked = this.#asked && this.#kept.size
       this.#kept.add(one)
       signal.addEventListener("abort", () => this.#kept.delete(one))
+      if (asked || (this.#asked = this.#emit("reauthentication-required", detail))) return
+      this.#kept.delete(one)
+      done(false)
     })
     return unless(kept, signal)
+  }
+
+  /** What is refused after this asks again. @param {() => Promise<any>} work */
+  #proven(work) {
+    return this.#alone(work).finally(() => (this.#asked = false))
   }
 
   /** @param {(one: Kept) => void} [how] */
@@ -291,9 +291,8 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
 
   // What this tab holds
 
-  /** @param {Held} held @param {Who} [who] of a sign-in @param {{ told?: boolean, confirmed?: boolean }} [how] */
+  /** @param {Held} held @param {Who} [who] of a sign-in */
   async #hold(held, who, { told = false, confirmed = false } = {}) {
-    if (!told) held.n = 1 + Math.max(this.#held?.n ?? 0, await this.#newest())
     held.early = held.token ? held.life * (0.1 + Math.random() / 10) : 0
     const before = this.#held
     const [stranger, another] = [this.#owner && this.#owner !== held.user, before?.sid !== held.sid]
@@ -301,19 +300,21 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     this.#owner = held.user
     this.#over = null
     this.#restored = true
-    await this.#mark(held.n)
-    if (!told) this.#post({ held, who, confirmed })
+    this.#pause = NEVER
+    if (!told) this.#post({ held, who: another && who, confirmed })
     this.#store(held)
     this.#arm(held)
     this.#follow(held.sid)
     this.#heard()
     if (before && stranger) this.#emit("signed-out", this.#error("user_changed").problem)
-    if (who && (!told || !before || stranger)) this.#emit("signed-in", who)
+    if (who && another && (!told || !before || stranger)) this.#emit("signed-in", who)
     else if (!another) this.#emit("renewed", { expiresInS: held.life })
     if (another || confirmed) this.#settle()
+    await this.#mark(held.n)
+    if (!this.#held) this.#unmark() // it has ended meanwhile
   }
 
-  /** @param {Problem} problem why nobody is signed in any more @param {{ leave?: boolean, told?: boolean }} [how] */
+  /** @param {Problem} problem why nobody is signed in any more */
   #end(problem, { leave = false, told = false } = {}) {
     const sid = this.#held?.sid
     const known = !sid && (leave || this.#over) // the stream was faster
@@ -324,7 +325,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     this.#streamed = ""
     this.#unmark()
     this.#store(null)
-    if (!told) this.#post({ over: problem, sid, leave })
+    if (!told && (sid || leave)) this.#post({ over: problem, sid, leave })
     if (leave) {
       this.#owner = null
       this.#settle((one) => one.failed(this.#error("credential_missing")))
@@ -334,43 +335,39 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     this.#emit("signed-out", problem)
   }
 
-  /** @returns {Held} */
+  #nobody() {
+    return this.#over ?? this.#error("credential_missing", 401).problem
+  }
+
   #required() {
-    if (!this.#held) throw new PropylonError(this.#over ?? this.#error("credential_missing", 401).problem)
+    if (!this.#held) throw new PropylonError(this.#nobody())
     return this.#held
   }
 
   async #ready() {
-    if (!this.#held && !this.#restored) await this.#restore()
+    if (!this.#held && (this.#owner || !this.#restored)) await this.#restore()
   }
 
-  /** @returns {Promise<Who | null>} */
   #restore() {
-    this.#restoring ??= this.#alone(() => this.#find()).finally(() => (this.#restoring = null))
-    return this.#restoring
+    return (this.#restoring ??= this.#alone(() => this.#find()).finally(() => (this.#restoring = null)))
   }
 
-  /** @returns {Promise<Who | null>} */
   async #find() {
     if (this.#held || (await this.#othersHave(0))) return null
     const { mode } = this.#options
-    const stored = this.#stored()
-    if (stored) return this.#hold(stored).then(() => null)
-    const moment = now()
-    /** @type {Problem | undefined} */
-    let problem
+    const moment = await this.#moment()
+    let problem = this.#over
     /** @param {any} error */
     const refused = (error) => {
       if (!isRefusal(error)) throw error
       if (error.code !== "credential_missing") problem = error.problem
     }
-    const credentials = "include"
-    const cookies = mode !== "bearer" && mode !== "hybrid"
-    const who = cookies ? await this.#call("GET", "/v1/session", { credentials, needs: "session" }).catch(refused) : null
-    const tokens = !who && (!mode || mode === "hybrid") ? await this.#tokens({ credentials }).catch(refused) : null
+    let who = (mode ?? "cookie") === "cookie" ? await this.#whose().catch(refused) : null
+    const held = who ? byCookie(who) : (mode ?? "hybrid") === "hybrid" ? await this.#tokens().catch(refused) : null
+    if (held && !who && this.#owner) who = await this.#whose(held)
+    if (this.#held) return null // another tab was faster
     this.#restored = true
-    if (who) await this.#hold({ ...byCookie(who), ...moment })
-    else if (tokens) await this.#hold({ ...byTokens(tokens), mode: "hybrid", ...moment })
+    if (held) await this.#hold({ mode: "hybrid", ...held, ...moment }, this.#owner ? who : undefined)
     else if (problem) this.#end(problem)
     return who ?? null
   }
@@ -378,66 +375,93 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   // Renewal
 
   async #fresh() {
+    await this.#ready()
     const held = this.#held
-    const left = held ? left_s(held) : 0
-    if (!held || left > held.early) return
+    if (!held) return
+    const left = left_s(held)
+    if (left > held.early) return
     const renewed = this.#renew(held)
-    if (left > held.early / 2) return void renewed.catch(() => {}) // what there is will do meanwhile
-    await renewed.catch((error) => (left_s(held) > 0 ? undefined : Promise.reject(error)))
+    if (left > held.early / 2) return void renewed.catch(() => {})
+    await renewed.catch((/** @type {any} */ error) => {
+      if (left_s(held) <= 0) throw error
+    })
   }
 
   /** One renewal for all who want it, in all tabs. @param {Held} held */
   #renew(held) {
-    this.#renewing ??= this.#alone(async () => {
-      if (this.#held === held && !(await this.#othersHave(held.n))) await this.#renewNow(held)
-    }).finally(() => (this.#renewing = null))
-    return this.#renewing
+    const { error, n = 0 } = this.#pause
+    if (left_s(this.#pause) > 0) return Promise.reject(error)
+    return (this.#renewing ??= this.#alone(async () => {
+      const latest = this.#held === held && !(await this.#othersHave(held.n))
+      await (latest ? this.#renewNow(held) : this.#last())
+    })
+      .catch((error) => {
+        const life = Math.min(error.problem?.retry_after_s || (n > 1 && Math.min(2 ** n / 8, 5)), SURE_S)
+        this.#pause = { ...now(), life, error, n: n + 1 }
+        throw error
+      })
+      .finally(() => (this.#renewing = null)))
   }
 
-  /** @param {Held} held @param {boolean} [confirmed] */
-  async #renewNow(held, confirmed) {
-    const moment = now()
+  /** @param {Held} held */
+  async #renewNow(held, confirmed = false) {
     try {
-      let who, next
-      if (held.token) {
-        next = byTokens(await this.#tokens(held.refresh ? { body: { refresh_token: held.refresh } } : { credentials: "include" }))
-        if (next.sid !== held.sid) who = await this.#call("GET", "/v1/session", { token: next.token, needs: "session" })
-      } else {
-        who = await this.#call("GET", "/v1/session", { credentials: "include", needs: "session" })
-        next = byCookie(who)
-      }
-      await this.#hold({ ...next, mode: held.mode, ...moment }, next.sid === held.sid ? undefined : who, { confirmed })
+      const moment = await this.#moment()
+      const tokens = held.token && (await this.#tokens(held))
+      const who = tokens?.sid === held.sid ? undefined : await this.#whose(tokens)
+      const next = tokens ?? byCookie(who)
+      if (this.#held === held) await this.#hold({ ...next, mode: held.mode, ...moment }, who, { confirmed })
     } catch (error) {
       if (!isRefusal(error)) throw error
-      if (this.#held === held) this.#end(/** @type {PropylonError} */ (error).problem)
+      const { problem } = /** @type {any} */ (error)
+      if (this.#held === held) this.#end(problem)
     }
   }
 
-  /** The answer may be lost; who asks again with the same gets the same. @param {Call} how */
-  #tokens(how) {
-    const ask = () => this.#call("POST", "/v1/session/tokens", { needs: "access_token", ...how })
-    return ask().catch((error) => (error.status ? Promise.reject(error) : sleep(100 + Math.random() * 300).then(ask)))
+  async #last() {
+    const held = this.#held
+    if (held && left_s(held) < held.early) await this.#renewNow(held)
   }
 
-  /** The server has another mode now: this session goes along. @param {Response} answer */
+  /** @param {Call} [how] */
+  #whose(how) {
+    return this.#call("GET", "/v1/session", { ...how, needs: "session" })
+  }
+
+  /** An answer that was lost is given again. @param {Held} [held] */
+  async #tokens({ refresh } = /** @type {any} */ ({})) {
+    const body = refresh ? { refresh_token: refresh } : undefined
+    const ask = () => this.#call("POST", "/v1/session/tokens", { needs: "access_token", body })
+    const { held } = await ask().catch((error) => (error.status ? Promise.reject(error) : sleep(100 + Math.random() * 300).then(ask)))
+    return held
+  }
+
+  /** The session goes along with the server's mode. @param {Response} answer */
   #notice(answer) {
-    const mode = /** @type {any} */ (answer.headers.get("Propylon-Mode"))
-    if (!mode || !this.#held || mode === this.#held.mode || this.#moving) return
-    this.#moving = true
-    const done = () => (this.#moving = false)
-    this.#alone(async () => {
-      const [held, moment] = [this.#required(), now()]
-      if (held.mode === mode) return
-      if (mode === "cookie") {
-        await this.#call("POST", "/v1/session/cookie", this.#by(held))
-        return this.#hold({ ...held, token: undefined, refresh: undefined, life: COOKIE_SURE_S, mode, ...moment })
-      }
-      const tokens = byTokens(await this.#tokens({ credentials: "include", body: held.refresh ? { refresh_token: held.refresh } : undefined }))
-      if (mode === "hybrid" || tokens.refresh) await this.#hold({ ...tokens, mode, ...moment })
-    }).then(done, done)
+    const mode = answer.headers.get("Propylon-Mode")
+    const { mode: before, sid } = this.#held ?? {}
+    if (!mode || !sid || mode === before || this.#move === mode + sid) return
+    this.#move = mode + sid
+    this.#alone(() => this.#moveTo(mode)).then(
+      () => (this.#move = ""),
+      ({ status }) => (status > 400 && status < 429) || (this.#move = ""),
+    )
   }
 
-  /** Ahead of time, if the page was used: an open tab keeps nobody signed in. @param {Held} held */
+  /** @param {any} mode */
+  async #moveTo(mode) {
+    await this.#last()
+    const held = this.#required()
+    const moment = await this.#moment()
+    if (held.mode === mode) return
+    if (mode === "cookie") await this.#call("POST", "/v1/session/cookie", held)
+    // Refused where the browser has not kept it.
+    const next = mode === "cookie" ? byCookie(await this.#whose()) : await this.#tokens(held)
+    if (next.sid !== held.sid || (mode === "bearer" && !next.refresh)) throw this.#error("", 403)
+    if (this.#held === held) await this.#hold({ ...next, mode, ...moment })
+  }
+
+  /** An open tab keeps nobody signed in. @param {Held} held */
   #arm(held) {
     clearTimeout(this.#timer)
     this.#used = false
@@ -447,7 +471,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
 
   // Other tabs
 
-  /** One tab at a time changes what all hold. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  /** One tab at a time changes what all hold. @param {() => Promise<any>} work */
   async #alone(work) {
     let begun = false
     const locked = () => ((begun = true), work())
@@ -456,36 +480,40 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       return await locks.request(this.#name, { signal }, locked)
     } catch (error) {
       if (begun) throw error
-      // None, or a tab that sleeps holds it. The server bears it.
-      this.#turn = this.#turn.catch(() => {}).then(work)
-      return this.#turn
+      // None, or a tab that sleeps holds it.
+      return (this.#turn = this.#turn.catch(() => {}).then(work))
     }
   }
 
-  /** Who holds the n-th holds a lock that says so: all tabs see locks alike. @returns {Promise<number>} */
+  /** Who holds the n-th holds a lock that says so: all tabs see locks alike. */
   async #newest() {
     const { held = [] } = (await locks?.query().catch(() => null)) ?? {}
     return Math.max(0, ...held.map(({ name }) => Number(name?.split(`${this.#name} #`)[1]) || 0))
   }
 
+  async #moment() {
+    return { n: 1 + Math.max(await this.#newest(), this.#stored()?.n ?? 0, this.#held?.n ?? 0), ...now() }
+  }
+
   /** @param {number} n */
   #mark(n) {
-    const before = this.#unmark
     return new Promise((marked) => {
-      const hold = () => new Promise((release) => (before(), (this.#unmark = release), marked(0)))
+      const hold = () => new Promise((release) => (this.#unmark(), (this.#unmark = release), marked(0)))
       locks ? locks.request(`${this.#name} #${n}`, { mode: "shared" }, hold).catch(marked) : marked(0)
     })
   }
 
   /** @param {number} n */
   async #othersHave(n) {
-    if ((await this.#newest()) <= n) return false
-    if ((this.#held?.n ?? 0) <= n) {
+    const has = () => Math.max(n, this.#held?.n ?? 0)
+    const stored = this.#stored()
+    if (stored?.n > has()) await this.#hold(stored, undefined, { told: true })
+    if ((await this.#newest()) > has()) {
       const answer = new Promise((done) => (this.#heard = done))
       this.#post({ ask: true })
       await Promise.race([answer, sleep(SIBLING_WITHIN_MS)])
     }
-    return (this.#held?.n ?? 0) > n
+    return has() > n
   }
 
   /** @param {any} message */
@@ -504,7 +532,6 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     }
   }
 
-  /** @returns {any} */
   get #storage() {
     return /** @type {any} */ (globalThis)[this.#options.unsafe_storage ?? ""]
   }
@@ -524,7 +551,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     } catch {} // none, blocked, or full
   }
 
-  // The end, as it happens: one tab holds the stream and tells the others
+  // The end, as it happens: one tab tells the others
 
   /** @param {string} sid */
   #follow(sid) {
@@ -538,10 +565,10 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
         await unless(sleep(wait * (0.5 + Math.random())), signal).catch(() => {})
       }
     }
-    locks ? locks.request(`${this.#name} events`, { signal }, lead).catch(() => {}) : lead()
+    locks ? locks.request(`${this.#name} events`, { signal }, lead).catch(() => void (signal.aborted || lead())) : lead()
   }
 
-  /** @param {string} sid @param {AbortSignal} signal @returns {Promise<boolean>} whether there was a stream */
+  /** Whether there was a stream. @param {string} sid @param {AbortSignal} signal */
   async #listen(sid, signal) {
     const held = this.#required()
     if (held.token && left_s(held) <= 0) return false // a stream is no reason to renew
@@ -553,12 +580,11 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       clearTimeout(silence)
       silence = setTimeout(abort, SILENCE_MS)
     }
-    signal.addEventListener("abort", abort)
+    signal.addEventListener("abort", abort, { signal: stop.signal })
     alive()
     try {
       const headers = this.#language(held.token)
-      const credentials = held.token ? "omit" : "include"
-      const answer = await fetch(`${this.#url}/v1/session/events`, { headers, credentials, cache: "no-store", signal: stop.signal })
+      const answer = await fetch(`${this.#url}/v1/session/events`, { headers, credentials: "include", cache: "no-store", signal: stop.signal })
       if (!answer.ok) await this.#read(answer)
       if (!answer.body || !/event-stream/.test(answer.headers.get("Content-Type") ?? "")) return false
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
@@ -579,7 +605,7 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
       return false
     } finally {
       clearTimeout(silence)
-      signal.removeEventListener("abort", abort)
+      abort()
     }
   }
 
@@ -600,13 +626,8 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     return { ...(tag && { "Accept-Language": tag }), ...(token && { Authorization: `Bearer ${token}` }) }
   }
 
-  /** @param {Held} held @returns {Call} */
-  #by({ token }) {
-    return { token, credentials: "include" }
-  }
-
   /** @param {string} method @param {string} path @param {Call} how @returns {Promise<any>} */
-  async #call(method, path, { body, token, credentials = "omit", needs }) {
+  async #call(method, path, { body, token, credentials = "include", needs }) {
     const headers = this.#language(token)
     if (body) headers["Content-Type"] = "application/json"
     const signal = AbortSignal.timeout(this.#options.timeoutMs)
@@ -623,15 +644,12 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
   async #read(answer, needs) {
     if (answer.status === 204) return {}
     const { status, headers } = answer
-    const text = await answer.text()
-    let said
-    try {
-      said = JSON.parse(text)
-    } catch {}
+    const said = parsed(await answer.text())
     if (answer.ok ? !needs || !said?.[needs] : typeof said?.code !== "string") throw this.#error("answer_unreadable", status)
-    if (!answer.ok) throw new PropylonError({ ...said, status, retry_after_s: Number(headers.get("Retry-After")) })
+    const retry = headers.get("Retry-After")
+    if (!answer.ok) throw new PropylonError({ ...said, status, retry_after_s: Math.max(0, Number(retry) || until_s(retry, headers) || 0) })
     const { expires_at } = said.session ?? {}
-    if (expires_at) this.#lasts = { ...now(), life: (Date.parse(expires_at) - (Date.parse(headers.get("Date") ?? "") || Date.now())) / 1000 }
+    if (expires_at) this.#lasts = { ...now(), life: until_s(expires_at, headers) }
     return said
   }
 
@@ -640,13 +658,13 @@ export class Propylon extends /** @type {new () => Events} */ (EventTarget) {
     return error instanceof PropylonError ? error : this.#error(signal.aborted ? "timed_out" : "unreachable")
   }
 
-  /** @param {string} code @param {number} [status] */
+  /** @param {string} code */
   #error(code, status = 0) {
     const tag = this.#language()["Accept-Language"] ?? globalThis.navigator?.language ?? ""
-    return new PropylonError({ code, status, detail: (SAID[code] ?? SAID.unreachable)[/^ko/.test(tag) ? 1 : 0] })
+    return new PropylonError({ code, status, detail: (SAID[code] ?? SAID.unreachable)[+/^ko/.test(tag)] })
   }
 
-  /** @param {string} name @param {any} detail @returns {boolean} whether somebody has prevented what follows */
+  /** Whether it was prevented. @param {string} name @param {any} detail */
   #emit(name, detail) {
     return !this.dispatchEvent(new CustomEvent(name, { detail, cancelable: true }))
   }

@@ -121,6 +121,18 @@ const until = async (condition) => {
   }
 }
 const expire = () => (clock.date += 3_600_000)
+/** Somebody signs in on a page without this client. */
+const plantCookie = async (person) => {
+  const answer = await network(`${url}/v1/sessions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...person, mode: "cookie" }) })
+  const [pair] = answer.headers.getSetCookie()[0].split("; ")
+  browser.cookies.set(pair.split("=")[0], { pair, path: "/" })
+}
+const keepWhatWaits = (auth) => auth.addEventListener("reauthentication-required", (event) => event.preventDefault())
+/** As a server whose mode is another one now. */
+const tellMode = (mode) => async (_request, send) => {
+  const answer = await send()
+  return new Response(answer.status === 204 ? null : answer.body, { status: answer.status, headers: [...answer.headers, ["Propylon-Mode", mode]] })
+}
 
 for (const mode of MODES) {
   test(`${mode}: signs in, says who is there, and signs out`, async () => {
@@ -479,9 +491,7 @@ test("tabs share one sign-in: what one is given all have, and when one signs out
 test("a tab whose browser has somebody else's cookie now does not go on as them", async () => {
   const auth = await signedIn("cookie")
   const stranger = await account()
-  const answer = await network(`${url}/v1/sessions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...stranger, mode: "cookie" }) })
-  const [pair] = answer.headers.getSetCookie()[0].split("; ")
-  browser.cookies.set(pair.split("=")[0], { pair, path: "/" })
+  await plantCookie(stranger)
   expire()
   await refuses(auth.fetch(`${url}/v1/sessions`), "user_changed")
   assert.deepEqual(names(auth), ["signed-out", "signed-in"])
@@ -516,4 +526,263 @@ test("a move that fails is made at a later request", async () => {
   await until(async () => (await auth.fetch(`${url}/v1/sessions`), browser.sent.at(-1).token === null))
   assert.equal(browser.count("/v1/session/cookie"), 2)
   assert.ok(!names(auth).includes("signed-out"))
+})
+
+test("cookie: an order that waits for its person is not sent as who has signed in on another page", async () => {
+  const auth = await signedIn("cookie")
+  keepWhatWaits(auth)
+  await endedElsewhere(auth)
+  const order = auth.fetch(`${url}/v1/session/cookie`, { method: "POST" })
+  await until(() => names(auth).includes("reauthentication-required"))
+  const stranger = await account()
+  await plantCookie(stranger)
+  auth.heard.at(-1)[1].resume()
+  await refuses(order, "user_changed")
+  assert.equal(browser.count("/v1/session/cookie"), 1)
+  assert.deepEqual([auth.heard.at(-1)[0], auth.heard.at(-1)[1].user.email], ["signed-in", stranger.email])
+})
+
+test("cookie: an order that waits goes on when the same person has signed in on another page, and not before", async () => {
+  const auth = await signedIn("cookie")
+  keepWhatWaits(auth)
+  const send = () => auth.fetch(`${url}/v1/sessions`)
+  await endedElsewhere(auth)
+  const early = send()
+  await until(() => names(auth).includes("reauthentication-required"))
+  auth.heard.at(-1)[1].resume()
+  await early.catch((error) => assert.equal(error.code, "session_revoked"))
+  const [order, asked] = [send(), auth.heard.length]
+  await until(() => auth.heard.length > asked)
+  await plantCookie(auth.person)
+  auth.heard.at(-1)[1].resume()
+  assert.equal((await order).status, 200)
+})
+
+for (const mode of MODES) {
+  test(`${mode}: after the end nothing is sent that nobody answers for`, async () => {
+    const auth = await signedIn(mode)
+    await endedElsewhere(auth)
+    await auth.fetch(`${url}/v1/sessions`)
+    browser.sent.length = 0
+    await refuses(auth.fetch(`${url}/v1/sessions`), "session_revoked")
+    await plantCookie(await account())
+    await refuses(auth.fetch(`${url}/v1/sessions`), mode === "cookie" ? "user_changed" : "session_revoked")
+    assert.equal(browser.count("/v1/sessions", "GET"), 0)
+  })
+
+  test(`${mode}: what nobody has begun is theirs who has signed in, and renewed for them`, async () => {
+    const auth = client({ mode })
+    keepWhatWaits(auth)
+    let asked = 0
+    api(() => (asked++ < 2 ? problem("token_expired") : json({})))
+    const order = auth.fetch(`${API}/orders`, { method: "POST" })
+    await until(() => names(auth).includes("reauthentication-required"))
+    await auth.signIn(await account())
+    assert.equal((await order).status, 200)
+  })
+
+  test(`${mode}: session() is null where the session has ended, however long ago it was asked for`, async () => {
+    const auth = await signedIn(mode)
+    await endedElsewhere(auth)
+    expire()
+    assert.equal(await auth.session(), null)
+    assert.deepEqual(names(auth), ["evicted", "signed-out"])
+    assert.equal(await auth.session(), null)
+  })
+}
+
+for (const slept of [false, true]) {
+  test(`session() says whose cookie there is now${slept ? ", after a sleep" : ""}, and the page hears of it`, async () => {
+    const auth = await signedIn("cookie")
+    const stranger = await account()
+    await plantCookie(stranger)
+    if (slept) expire()
+    assert.equal((await auth.session()).user.email, stranger.email)
+    assert.deepEqual(names(auth), ["signed-out", "signed-in"])
+  })
+}
+
+test("a tab that is used all the time asks every five minutes whose cookie there is", async () => {
+  const auth = await signedIn("cookie")
+  api(() => json({}))
+  for (let minutes = 0; minutes < 12; minutes += 2) {
+    clock.date += 120_000
+    await auth.fetch(`${API}/orders`)
+  }
+  assert.equal(browser.count("/v1/session", "GET"), 2)
+})
+
+test("a sign-in takes along the cookies of whoever was here before, in every mode", async () => {
+  for (const mode of MODES) {
+    await signedIn("cookie")
+    let cookie
+    browser.interfere = async (request, send) => {
+      if (request.method === "POST") cookie = request.credentials
+      return send()
+    }
+    await client({ mode }).signIn(await account())
+    assert.equal(cookie, "include", mode)
+  }
+})
+
+for (const mode of MODES) {
+  test(`who signs in (${mode}) over somebody whose token has run out ends their session too, and a load is not them`, async () => {
+    const auth = await signedIn("hybrid", { mode: undefined })
+    auth.close()
+    browser.cookies.clear()
+    const before = await account()
+    const one = client()
+    await one.signIn({ ...before, mode: "hybrid" })
+    const other = await elsewhere(before)
+    expire()
+    const next = await account()
+    await one.signIn({ ...next, mode })
+    assert.equal((await (await other("GET", "/v1/sessions")).json()).sessions.length, 1)
+    assert.equal((await one.session()).user.email, next.email)
+    one.close()
+    assert.equal((await client().session())?.user.email, mode === "bearer" ? undefined : next.email)
+  })
+}
+
+test("a sign-out ends what the cookie says, also on a page that has not looked for it", async () => {
+  await signedIn("cookie")
+  await client({ mode: "bearer" }).signOut()
+  assert.equal(await client({ mode: "cookie" }).session(), null)
+})
+
+for (const mode of ["bearer", "hybrid"]) {
+  test(`${mode}: tokens that come after the end are not taken`, async () => {
+    const auth = await signedIn(mode)
+    expire()
+    const otherTab = new BroadcastChannel(`propylon ${url}`)
+    browser.interfere = async (request, send) => {
+      const answer = await send()
+      if (!request.url.endsWith(TOKENS)) return answer
+      otherTab.postMessage({ over: { code: "signed_out" }, sid: auth.who.session.id, leave: true })
+      await until(() => names(auth).includes("signed-out"))
+      return answer
+    }
+    await refuses(auth.fetch(`${url}/v1/sessions`), "credential_missing")
+    otherTab.close()
+    assert.deepEqual([names(auth), browser.count("/v1/sessions", "GET")], [["signed-out"], 0])
+  })
+}
+
+test("a request keeps its referrer policy", async () => {
+  const auth = await signedIn("bearer")
+  let policy
+  api((request) => ((policy = request.referrerPolicy), json({})))
+  await auth.fetch(`${API}/orders`, { referrerPolicy: "no-referrer" })
+  assert.equal(policy, "no-referrer")
+})
+
+const busy = (retry) => json({ code: "store_unavailable", detail: "busy" }, 503, { "Content-Type": "application/problem+json", ...(retry && { "Retry-After": retry }) })
+for (const mode of MODES) {
+  test(`${mode}: a renewal that is told to wait waits, and requests are told so at once`, async () => {
+    const auth = await signedIn(mode)
+    const renewals = () => browser.sent.filter(({ path }) => path === TOKENS || path === "/v1/session").length
+    browser.interfere = async (request, send) => (request.url.startsWith(API) ? json({}) : busy("60"))
+    expire()
+    for (let n = 0; n < 5; n++) await refuses(auth.fetch(`${API}/orders`), "store_unavailable")
+    assert.equal(renewals(), 1)
+    clock.date += 59_000
+    await refuses(auth.fetch(`${API}/orders`), "store_unavailable")
+    assert.equal(renewals(), 1)
+    api(() => json({}))
+    clock.date += 2_000
+    assert.equal((await auth.fetch(`${API}/orders`)).status, 200)
+    assert.equal(renewals(), 2)
+  })
+
+  test(`${mode}: a renewal that fails again and again is made ever more rarely`, async () => {
+    const auth = await signedIn(mode)
+    browser.interfere = async () => busy()
+    expire()
+    for (let n = 0; n < 100; n++, clock.date += 100) await refuses(auth.fetch(`${API}/orders`), "store_unavailable")
+    assert.ok(browser.sent.length > 4 && browser.sent.length < 10, String(browser.sent.length))
+  })
+}
+
+test("Retry-After is read in seconds and as a date, and what is neither is none", async () => {
+  const auth = client({ mode: "bearer" })
+  const inAMinute = new Date(Date.now() + 60_000).toUTCString()
+  for (const [retry, expected] of [["7", 7], [inAMinute, 60], ["soon", 0], [undefined, 0], ["-5", 0]]) {
+    browser.interfere = async () => busy(retry)
+    const { problem } = await auth.signIn({ email: "", password: "" }).catch((error) => error)
+    assert.ok(Math.abs(problem.retry_after_s - expected) < 2, `${retry}: ${problem.retry_after_s}`)
+  }
+})
+
+test("an access token that is none of Propylon's is no answer, and signs nobody out", async () => {
+  const auth = await signedIn("hybrid")
+  expire()
+  const working = browser.interfere
+  browser.interfere = async (request, send) => (request.url.endsWith(TOKENS) ? json({ access_token: "opaque", expires_in: 60 }) : send())
+  await refuses(auth.fetch(`${url}/v1/sessions`), "answer_unreadable")
+  browser.interfere = working
+  assert.equal((await auth.fetch(`${url}/v1/sessions`)).status, 200)
+  assert.deepEqual(names(auth), ["renewed"])
+})
+
+test("a move that is refused is not tried with every request", async () => {
+  const auth = await signedIn("bearer")
+  browser.interfere = async (request, send) => (request.url.endsWith("/v1/session/cookie") ? problem("cookie_cross_site", 403) : tellMode("cookie")(request, send))
+  for (let n = 0; n < 5; n++) assert.equal((await auth.fetch(`${url}/v1/sessions`)).status, 200)
+  await auth.ensureFresh(10)
+  assert.equal(browser.count("/v1/session/cookie"), 1)
+})
+
+test("where the browser keeps no cookie, the tokens are not let go for one", async () => {
+  const auth = await signedIn("bearer")
+  browser.interfere = tellMode("cookie")
+  browser.cookies.set = () => {}
+  await auth.fetch(`${url}/v1/sessions`)
+  await until(() => browser.count("/v1/session", "GET"))
+  for (let n = 0; n < 3; n++) assert.equal((await auth.fetch(`${url}/v1/sessions`)).status, 200)
+  assert.match(browser.sent.at(-1).token, /^Bearer ey/)
+  assert.equal(browser.count("/v1/session/cookie"), 1)
+})
+
+test("who mistypes the password is asked again by the next request, and then all go on", async () => {
+  const auth = await signedIn("cookie")
+  keepWhatWaits(auth)
+  let confirmed = false
+  api(() => (confirmed ? json({}) : problem("reauthentication_required")))
+  const asked = () => auth.heard.length
+  const [first, second] = [auth.fetch(`${API}/1`), auth.fetch(`${API}/2`)]
+  await until(() => browser.sent.length === 2 && asked())
+  assert.equal(asked(), 1) // one question for both
+  await refuses(auth.confirm("mistyped"), "credentials_wrong")
+  const third = auth.fetch(`${API}/3`)
+  await until(() => asked() === 2)
+  confirmed = true
+  await auth.confirm(password)
+  for (const order of [first, second, third]) assert.equal((await order).status, 200)
+})
+
+test("a handler may give up a request at once", async () => {
+  const auth = await signedIn("bearer")
+  api(() => problem("reauthentication_required"))
+  auth.addEventListener("reauthentication-required", (event) => (event.preventDefault(), event.detail.cancel()))
+  assert.equal((await auth.fetch(`${API}/orders`)).status, 401)
+})
+
+test("without locks and channels, tabs that share a storage share the refresh token, too", async () => {
+  const kept = new Map()
+  globalThis.localStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value), removeItem: (name) => kept.delete(name) }
+  const { BroadcastChannel } = globalThis
+  delete globalThis.BroadcastChannel
+  try {
+    const options = { mode: "bearer", unsafe_storage: "localStorage" }
+    const one = await signedIn("bearer", options)
+    const renew = async (tab) => (expire(), tab.ensureFresh(10))
+    for (let n = 0; n < 3; n++) await renew(one)
+    const two = client(options)
+    for (const tab of [two, two, one, two, one, one]) await renew(tab)
+    assert.equal((await one.session()).session.id, (await two.session()).session.id)
+    assert.ok(![...names(one), ...names(two)].includes("signed-out"))
+  } finally {
+    Object.assign(globalThis, { BroadcastChannel })
+    delete globalThis.localStorage
+  }
 })
