@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from examples import handover
 from examples.shop import demo
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from tests.e2e.shopping import (
     FRESH_S,
     MODES,
@@ -454,6 +454,45 @@ def test_the_language_is_switched_at_once_and_stays(open_shop: Open, visitor: Ar
     assert not page.locator(".problem__detail").inner_text().isascii()
     place.visit(page)
     expect(page.locator("html")).to_have_attribute("lang", "ko")
+
+
+BLOCKED = """for (const name of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError") } })"""
+FULL = 'Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError") }'
+
+
+@pytest.mark.parametrize("storage", [BLOCKED, FULL], ids=["blocked", "full"])
+def test_the_shop_works_where_the_browser_stores_nothing(open_shop: Open, visitor: Arrive, storage: str) -> None:
+    """It is there, sells, and remembers the language while it is open."""
+    place, page = open_shop(), visitor()
+    page.add_init_script(storage)
+    place.visit(page)
+    page.click("[data-language=ko]")
+    expect(page.locator("#gate-title")).to_have_text("로그인")
+    sign_in(page, "cookie")
+    add(page, "fan")
+    page.click("#order")
+    expect(page.locator("#ordered")).to_contain_text("주문을 받았습니다")
+    place.visit(page)
+    expect(page.locator("#order-lines li")).to_have_count(1)
+    page.click("#sign-out")
+    expect(page.locator("#gate")).to_be_visible()
+
+
+def test_a_mistake_of_the_page_is_shown_and_reported(open_shop: Open, chromium: Browser) -> None:
+    """Whatever it is: nobody stands before a page that does nothing."""
+    place, context = open_shop(), chromium.new_context(locale="en-US")
+    page, reported = context.new_page(), list[str]()
+    page.on("pageerror", lambda error: reported.append(str(error)))
+    place.visit(page)
+    sign_in(page, "cookie")
+    add(page, "fan")
+    expect(page.locator("#cart-lines li")).to_have_count(1)
+    page.evaluate("() => { crypto.randomUUID = () => { throw new Error('a mistake') } }")
+    page.click("#order")
+    assert told(page) == "page_mistaken"
+    assert reported == ["a mistake"]
+    context.close()
 
 
 def test_both_languages_have_every_text(open_shop: Open, visitor: Arrive) -> None:

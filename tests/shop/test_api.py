@@ -342,6 +342,7 @@ async def test_the_page_and_all_that_it_names_are_there(shop: Shop) -> None:
         "/api.js",
         "/travels.js",
         "/texts.js",
+        "/remembered.js",
         "/shop.css",
         "/goods.svg",
         "/favicon.svg",

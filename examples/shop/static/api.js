@@ -23,6 +23,13 @@ export const asProblem = (error) => {
   return new Problem(error.problem)
 }
 
+// Retry-After is seconds or a date (RFC 9110, 10.2.3).
+const retryAfter_s = ({ headers }) => {
+  const said = headers.get("Retry-After")
+  const until_ms = Date.parse(said) - (Date.parse(headers.get("Date")) || Date.now())
+  return Math.max(0, Number(said) || until_ms / 1000 || 0)
+}
+
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 
 // Does what may be done twice again, where there was no answer.
@@ -47,7 +54,7 @@ export const Api = (auth, language) => {
     if (status === 204) return {}
     const read = await answer.json().catch(() => null) // cut off on the way, or a proxy's own page
     if (!read || (!ok && !read.code)) throw new Problem({ status, code: "answer_unreadable" })
-    if (!ok) throw new Problem({ ...read, status, retry_after_s: Number(answer.headers.get("Retry-After")) })
+    if (!ok) throw new Problem({ ...read, status, retry_after_s: retryAfter_s(answer) })
     return read
   }
 

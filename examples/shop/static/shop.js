@@ -1,12 +1,13 @@
 // The page: what a visitor does, and what they see. Signing in, renewing and staying signed in is the browser client's.
 
-import { Api, asProblem, patiently } from "/api.js"
+import { Api, asProblem, patiently, Problem } from "/api.js"
 import { at, make, picture, pressable } from "/elements.js"
 import { Ordering } from "/ordering.js"
+import { forget, recall, remember } from "/remembered.js"
 import { choose, clock, language, moment, say, shortened, won } from "/texts.js"
 import { left_s, showTravels, watch } from "/travels.js"
 
-const HERE = "stoa.here" // in localStorage: somebody was signed in in this browser
+const HERE = "stoa.here" // remembered: somebody was signed in in this browser
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 const about = await (await fetch("/api/shop")).json()
@@ -59,11 +60,18 @@ const tryOut = async (work, clears) => {
   try {
     await work(mine)
   } catch (error) {
-    const problem = asProblem(error)
+    const problem = told(error)
     // Where the sign-in has ended meanwhile, that is what is told (ended).
     if (mine === visit || !mine.me) showProblem(problem)
   }
   show()
+}
+
+// A mistake of this page is told as well, and reported like any other.
+const told = (error) => {
+  if (error?.problem || error instanceof Problem) return asProblem(error)
+  reportError(error)
+  return new Problem({ code: "page_mistaken", title: say("mistakenTitle"), detail: say("mistakenDetail") })
 }
 
 const enter = async ({ user, session }) => {
@@ -71,7 +79,7 @@ const enter = async ({ user, session }) => {
   const { mode } = session
   const mine = (visit = newVisit({ user, session, mode, credential: mode === "cookie" ? "cookie" : "access_token" }))
   at("gate-note").textContent = ""
-  localStorage.setItem(HERE, "yes")
+  remember(HERE, "yes")
   const begun = ordering.begun(user.id)
   const looked = look(mine)
   if (!begun) return looked
@@ -117,8 +125,8 @@ const signOut = async () => {
 // The sign-in has ended: here, in another tab, or because somebody ended it elsewhere. It is told when it happens.
 const ended = (problem) => {
   // Found at a load: a cookie outlives its session, and nobody is told twice what became of that.
-  if (!visit.me && !localStorage.getItem(HERE)) return
-  localStorage.removeItem(HERE)
+  if (!visit.me && !recall(HERE)) return
+  forget(HERE)
   const waits = visit.me && ordering.begun(visit.me.user.id)
   visit = newVisit()
   held = {}
@@ -200,6 +208,7 @@ const askPassword = (event) => {
   if (event.detail.code !== "reauthentication_required") return // the sign-in has ended: `ended` tells it
   event.preventDefault()
   kept = event.detail
+  if (at("prove").open) return // and what has been typed stays
   at("prove-form").reset()
   at("prove-problem").textContent = ""
   at("prove-email").value = visit.me.user.email

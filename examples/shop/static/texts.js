@@ -1,5 +1,7 @@
 // Everything that people read, in English and Korean, and the choice between the two.
 
+import { recall, remember } from "/remembered.js"
+
 const CHOSEN = "stoa.language"
 
 export const TEXTS = {
@@ -79,6 +81,8 @@ export const TEXTS = {
     unreachableDetail: "It is tried again when you press again, and nothing is ordered twice. If this stays, check that both servers are running.",
     changedTitle: "Somebody else is signed in",
     endsSoonTitle: "The sign-in ends too soon",
+    mistakenTitle: "Something is wrong with this page",
+    mistakenDetail: "That is the page's mistake, not yours. Load it again; the browser's console says more.",
     foot: "Stoa is the example shop of Propylon. Use the name localhost for all addresses: cookies belong to the name.",
   },
   ko: {
@@ -157,16 +161,18 @@ export const TEXTS = {
     unreachableDetail: "버튼을 다시 누르면 다시 시도하며, 같은 주문이 두 번 들어가지는 않습니다. 계속되면 두 서버가 실행 중인지 확인해 주세요.",
     changedTitle: "다른 사용자가 로그인했습니다",
     endsSoonTitle: "로그인이 곧 만료됩니다",
+    mistakenTitle: "페이지에 문제가 생겼습니다",
+    mistakenDetail: "사용자의 잘못이 아니라 페이지의 오류입니다. 새로고침해 보세요. 자세한 내용은 브라우저 콘솔에 있습니다.",
     foot: "Stoa는 Propylon의 예제 가게입니다. 쿠키는 이름에 묶이므로 주소에는 항상 localhost를 쓰세요.",
   },
 }
 
 export const language = () => {
-  const wanted = localStorage.getItem(CHOSEN) ?? navigator.language
+  const wanted = recall(CHOSEN) ?? navigator.language
   return wanted.startsWith("ko") ? "ko" : "en"
 }
 
-export const choose = (tag) => localStorage.setItem(CHOSEN, tag)
+export const choose = (tag) => remember(CHOSEN, tag)
 
 export const say = (key, ...facts) => {
   const text = TEXTS[language()][key] ?? key
