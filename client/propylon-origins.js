@@ -52,8 +52,8 @@ const SAID = {
     "{api}이(가) {page}에 Access-Control-Allow-Origin을 보내지 않습니다. 앱 자체 라우트의 CORS는 앱의 몫입니다. 그 출처를 인증 정보와 함께 허용해 주세요.",
   ],
   preflight: [
-    "{url} may be read by this page, but what it asked for was stopped: CORS of {api} does not allow that method, or a header (Authorization, Content-Type, Idempotency-Key).",
-    "이 페이지는 {url}을(를) 읽을 수 있지만, 보낸 요청은 막혔습니다. {api}의 CORS가 그 메서드나 헤더(Authorization, Content-Type, Idempotency-Key)를 허용하지 않습니다.",
+    "{url} may be read by this page, but what it asked for failed. Unless the page gave it up or the network did, CORS of {api} probably does not allow that method, or a header (Authorization, Content-Type, Idempotency-Key).",
+    "이 페이지는 {url}을(를) 읽을 수 있지만, 보낸 요청은 실패했습니다. 페이지가 요청을 중단했거나 네트워크가 끊긴 것이 아니라면 {api}의 CORS가 그 메서드나 헤더(Authorization, Content-Type, Idempotency-Key)를 허용하지 않는 것으로 보입니다.",
   ],
 }
 
@@ -67,7 +67,7 @@ const siteOf = (host) => (host.endsWith("localhost") ? host.split(".").slice(-2)
 
 /**
  * Names in the console, once each, what goes wrong between this page and the services.
- * @param {EventTarget & { session: () => Promise<any> }} auth
+ * @param {EventTarget & Pick<import("./propylon.js").Propylon, "fetch" | "session">} auth
  * @param {string} url where Propylon is
  * @param {Set<string>} origins whose APIs are given the credential
  */
@@ -78,7 +78,21 @@ export function watch(auth, url, origins) {
   const said = new Set()
   /** @type {Map<string, number>} */
   const looked = new Map()
+  /** @type {Set<string>} */
+  const givenUp = new Set()
   let signedIn = false
+
+  // Why a request failed that the page itself has aborted, it knows. The browser tells nobody else.
+  const send = auth.fetch.bind(auth)
+  auth.fetch = async (input, init) => {
+    try {
+      return await send(input, init)
+    } catch (error) {
+      const request = input instanceof Request ? input : null
+      if ((init?.signal ?? request?.signal)?.aborted) givenUp.add(new URL(request?.url ?? String(input), document.baseURI).href)
+      throw error
+    }
+  }
 
   /** @param {string} cause @param {string} [asked] */
   const say = (cause, asked = url) => {
@@ -115,6 +129,7 @@ export function watch(auth, url, origins) {
 
   /** @param {string} asked */
   const lookInto = async (asked) => {
+    if (givenUp.delete(asked)) return
     const api = new URL(asked).origin
     if (Date.now() - (looked.get(api) ?? -Infinity) < AGAIN_AFTER_MS) return
     looked.set(api, Date.now())

@@ -231,6 +231,19 @@ def test_a_header_that_no_preflight_allows_is_named(visit: Visit) -> None:
     visit.is_told(f"{api}/me", "Idempotency-Key")
 
 
+def test_a_request_that_the_page_gives_up_is_not_looked_into(visit: Visit) -> None:
+    """It knows why: nothing is asked, and nothing is said of CORS."""
+    api = visit.enter(PORTS, "cookie")
+    visit.page.route("**/me?slow", lambda _: None)
+    given_up = "(url) => auth.fetch(url, { signal: AbortSignal.timeout(200) }).catch((error) => error.name)"
+    assert visit.page.evaluate(given_up, f"{api}/me?slow") == "TimeoutError"
+    seen = "performance.getEntriesByType('resource').some(({ name }) => name.endsWith('?slow'))"
+    visit.page.wait_for_function(seen)
+    visit.page.wait_for_timeout(500)
+    assert visit.requests["HEAD /me"] == 0
+    assert visit.warnings == []
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
