@@ -315,6 +315,67 @@ def test_without_locks_and_channels_a_tab_is_on_its_own_and_works(window: Window
     assert window.requests[TOKENS] == 3  # one to find out who is there in the second tab, and one each
 
 
+DENIED = """for (const name of ["request", "query"])
+    LockManager.prototype[name] = () => Promise.reject(new DOMException("denied", "SecurityError"))"""
+
+
+def test_where_locks_are_denied_an_eviction_is_told_all_the_same(window: Window, person: Person) -> None:
+    """They are there and refuse: as where a user blocks all storage."""
+    window.context.add_init_script(DENIED)
+    page = window.tab("bearer")
+    enter(page, person)
+    window.asked(EVENTS, 1)
+    person.end_all_sessions()
+    hears(page, "evicted")
+
+
+# Whoever marks what they hold waits until the test lets go.
+SLOW_MARKS = """const request = LockManager.prototype.request
+window.go = []
+LockManager.prototype.request = async function (name, ...more) {
+    if (name.includes("#")) await new Promise((done) => go.push(done))
+    return request.call(this, name, ...more)
+}"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_tab_that_is_slow_takes_nothing_that_has_ended_meanwhile(window: Window, person: Person, mode: str) -> None:
+    """It hears of the sign-in and of the sign-out while it still marks the first: nobody is signed in, or marked."""
+    first = window.tab(mode)
+    window.context.add_init_script(SLOW_MARKS)
+    second = window.tab(mode)
+    enter(first, person)
+    second.wait_for_function("go.length")
+    first.evaluate("auth.signOut()")
+    hears(second, "signed-out")
+    second.evaluate("go.splice(0).forEach((done) => done())")
+    marked = "navigator.locks.query().then(({ held }) => held.some(({ name }) => name.includes('#')))"
+    second.wait_for_function(f"{marked}.then((some) => !some)")
+    assert names(second) == ["signed-in", "signed-out"]
+    assert second.evaluate("auth.session()") is None
+
+
+def test_a_kept_request_is_not_sent_as_who_signs_in_on_another_page(window: Window, person: Person) -> None:
+    """Mina's session ends and her order is kept; Joon signs in on Propylon's own page; the app lets the order go on."""
+    page = window.tab("cookie")
+    enter(page, person)
+    window.context.route("**/v1/session/events", lambda route: route.abort())
+    page.evaluate("""() => auth.addEventListener("reauthentication-required", (event) => {
+        event.preventDefault()
+        window.detail = event.detail
+    })""")
+    person.end_all_sessions()
+    order = "fetch('/v1/session/cookie', { method: 'POST' }).catch((error) => error.code)"
+    page.evaluate(f"() => {{ window.order = auth.{order} }}")
+    page.wait_for_function("window.detail")
+    joon = Person(window.url)
+    sign_in(window.context.new_page(), window.url, joon.account["email"], PASSWORD)
+    page.evaluate("detail.resume()")
+    assert page.evaluate("order") == "user_changed"
+    assert window.requests["POST /v1/session/cookie"] == 1
+    assert hears(page, "signed-in")["user"]["email"] == joon.account["email"]
+
+
 def test_the_page_of_the_guide_works_as_it_stands(window: Window, person: Person) -> None:
     """docs/client.md: a wrong password says so, the right one greets, an eviction and a sign-out are shown."""
     (page_,) = blocks(ROOT / "docs/client.md", "html")
