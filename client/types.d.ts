@@ -113,6 +113,7 @@ export interface Kept {
 export interface Call {
   body?: object
   token?: string
+  /** Cookies go along without it. */
   credentials?: RequestCredentials
   /** What the answer must have. */
   needs?: string
