@@ -233,6 +233,20 @@ async def test_cookies_of_two_people_are_ambiguous(propylon: Propylon, connect: 
     assert (await browser.post(TOKENS, headers=both)).status_code == 200
 
 
+async def test_a_dead_refresh_cookie_beside_somebody_elses_cookie_is_told_as_dead(
+    propylon: Propylon, connect: Connect
+) -> None:
+    """Nobody is taken for another, and a page asks who is there."""
+    ann, jun = connect(propylon), connect(propylon)
+    body = await enter(ann, "hybrid")
+    left = ann.cookies[REFRESH_COOKIE]
+    await ann.delete("/v1/session", headers=held(body))
+    await sign_up(jun, "jun@example.com")
+    await sign_in(jun, email="jun@example.com")
+    both = {"cookie": f"{REFRESH_COOKIE}={left}; {SESSION_COOKIE}={jun.cookies[SESSION_COOKIE]}"}
+    refused(await connect(propylon).post(TOKENS, headers=both), 401, "session_revoked")
+
+
 async def test_a_sign_in_as_somebody_else_ends_the_session_that_it_replaces(
     propylon: Propylon, connect: Connect
 ) -> None:

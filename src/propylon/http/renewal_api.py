@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from propylon.core.principal import Credential
 from propylon.core.secret import parse
+from propylon.core.session import refusal
 from propylon.errors import CredentialRefused, Forbidden
 from propylon.flows.caller import Caller
 from propylon.flows.issue import Issued
@@ -100,7 +101,13 @@ class RenewalApi:
             await self._services.gate.authenticate(credential, caller)
         except CredentialRefused:
             return  # it is over; browsers keep what nobody cleared
-        raise CredentialRefused("credential_ambiguous")
+        if await self._lives(refresh_cookie):
+            raise CredentialRefused("credential_ambiguous")
+
+    async def _lives(self, refresh_cookie: Credential) -> bool:
+        secret = parse(refresh_cookie.value)
+        session = await self._services.sessions.find_session(secret.session_id) if secret is not None else None
+        return session is not None and refusal(session, self._services.clock.now()) is None
 
     async def _moved(self, request: Request, issued: Issued, caller: Caller) -> Issued:
         """Return what was renewed by a refresh token, moved between the modes that have one where that is asked."""
