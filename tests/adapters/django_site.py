@@ -116,6 +116,12 @@ def public(_: HttpRequest) -> HttpResponse:
     return HttpResponse("the same")
 
 
+def aged(request: HttpRequest) -> HttpResponse:
+    """Say of what age an answer is, by the header that is asked for."""
+    asking(request).principal_or_none()
+    return HttpResponse("mine", headers={request.GET["by"]: '"1"'})
+
+
 def varied(request: HttpRequest) -> HttpResponse:
     """Say oneself for how long an answer may be kept and who may, and by what it differs."""
     visitor(request)
@@ -286,6 +292,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("row", row),
     path("row-async", row_async),
     path("public", public),
+    path("aged", aged),
     path("varied", varied),
     path("awaits", awaits),
     path("kept/guarded", kept(require()(session))),

@@ -322,6 +322,14 @@ class TestViews:
         """It says so, also where nobody was signed in: the next one may be."""
         headers, _ = entered()
         answer = Client(headers=headers).get(path)
+        assert answer.headers["cache-control"] == "private"
+        assert not answer.has_header("vary")  # it says nothing by which a browser would keep it
+
+    @pytest.mark.parametrize("name", ["ETag", "Expires", "Last-Modified"])
+    def test_an_answer_that_a_browser_may_keep_is_kept_for_one_person(self, name: str) -> None:
+        """Another one may sign in in it, and would be told that what the first was shown is still good."""
+        headers, _ = entered()
+        answer = Client(headers=headers).get("/aged", {"by": name})
         assert (answer.headers["vary"], answer.headers["cache-control"]) == ("Cookie, Authorization", "private")
 
     def test_an_answer_for_all_is_left_alone(self) -> None:
@@ -345,10 +353,13 @@ class TestViews:
         ],
     )
     def test_what_a_view_says_of_caches_stays(self, said: str, kept: str) -> None:
-        """That it is one person's is added unless it says who may keep it; what it differs by is added, once."""
+        """That it is one person's is added unless it says who may keep it; what it differs by is added, once.
+
+        Where nobody but ours has said a word of it, nothing keeps it for long enough to differ.
+        """
         answer = Client(headers=HOST).get("/varied", {"said": said})
         assert answer.headers["cache-control"] == kept
-        assert answer.headers["vary"] == "Accept, cookie, Authorization"
+        assert answer.headers["vary"] == ("Accept, cookie, Authorization" if said else "Accept, cookie")
 
     def test_an_answer_is_private_where_it_is_made(self) -> None:
         """Whatever stands between a guard and the middleware may be a cache."""

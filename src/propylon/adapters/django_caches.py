@@ -14,6 +14,8 @@ _BY_CREDENTIAL = ("Cookie", "Authorization")
 _MAY_BE_KEPT = "_cache_update_cache"
 # With one of these, an answer has itself said who may keep it.
 _SAID_WHO = frozenset({"public", "private", "no-store"})
+# By these a browser keeps an answer, or asks whether the one that it has is still good.
+_OF_ITS_AGE = frozenset({"etag", "expires", "last-modified"})
 
 
 def keep_nowhere(request: Any) -> None:
@@ -22,24 +24,26 @@ def keep_nowhere(request: Any) -> None:
     ``cache_page`` stores an answer before the middleware sees it, and looks at this first. It sets it as the request
     comes by, so only questions below it count: a guard above it lets callers in to an answer that is the same for all.
     """
-    if request is None:
-        return
-    setattr(request, _MAY_BE_KEPT, False)
+    if getattr(request, _MAY_BE_KEPT, False):
+        setattr(request, _MAY_BE_KEPT, False)
     within = getattr(request, "_request", None)  # the REST framework's request is around Django's
     if within is not None:
         setattr(within, _MAY_BE_KEPT, False)
 
 
 def nobody_elses(response: HttpResponseBase, asked: Asking) -> HttpResponseBase:
-    """Keep an answer that depends on who is calling out of shared caches; add what is told to the caller."""
+    """Keep an answer that depends on who is calling out of shared caches; add what is told to the caller.
+
+    The one cache that may keep it is the browser's, in which another person may sign in. It goes by what the answer says
+    of its age, so one that says nothing needs no ``Vary``: each header takes a server longer than the whole question.
+    """
     if asked.was_asked:
         for name, value in asked.told:
             _add(response, name, value)
-        if response.has_header("Vary"):
-            patch_vary_headers(response, _BY_CREDENTIAL)
-        else:
-            response.headers["Vary"] = ", ".join(_BY_CREDENTIAL)
         private(response)
+        said = response.headers
+        if said["Cache-Control"] != "private" or not _OF_ITS_AGE.isdisjoint([name.lower() for name in said]):
+            patch_vary_headers(response, _BY_CREDENTIAL)
     return response
 
 

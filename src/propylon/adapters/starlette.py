@@ -121,8 +121,10 @@ class _PublicMount(Mount):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether this is for Propylon, and the scope that it then gets."""
-        root = scope.get("root_path", "")
-        path = whole_path(scope["path"], root)
+        path, root = scope["path"], scope.get("root_path", "")
+        if not root and not path.startswith(self.path):
+            return Match.NONE, {}  # nearly always; this is looked at before every other route
+        path = whole_path(path, root)
         place = mounted_at(self.path, path, root)
         if place is None:
             return Match.NONE, {}
