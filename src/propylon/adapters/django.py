@@ -52,7 +52,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from propylon import Demand, Principal, PropylonError
 from propylon.adapters.django_caches import keep_nowhere, nobody_elses, private
-from propylon.adapters.django_user import SignedIn, Visitor, looked_at
+from propylon.adapters.django_user import LookedAt, SignedIn, Visitor
 from propylon.blocking import Asking, Blocking, served_of
 from propylon.core.demand import Names
 from propylon.core.principal import SessionData, User
@@ -180,7 +180,7 @@ class PropylonMiddleware:
             async def auser() -> Any:
                 return await _user_async(asked, alive)
 
-            ours.user, ours.auser = looked_at(lambda: _user(asked, alive), alive), auser
+            ours.user, ours.auser = LookedAt(lambda: _user(asked, alive), alive), auser
         return asked
 
 

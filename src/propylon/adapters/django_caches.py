@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 from django.utils.cache import patch_vary_headers
 
 from propylon.blocking import Asking
@@ -34,15 +34,15 @@ def keep_nowhere(request: Any) -> None:
 def nobody_elses(response: HttpResponseBase, asked: Asking) -> HttpResponseBase:
     """Keep an answer that depends on who is calling out of shared caches; add what is told to the caller.
 
-    The one cache that may keep it is the browser's, in which another person may sign in. It goes by what the answer says
-    of its age, so one that says nothing needs no ``Vary``: each header takes a server longer than the whole question.
+    The one cache that may keep it is the browser's, in which another person may sign in. It goes by what the answer
+    says of its age, so one that says nothing needs no ``Vary``: each header takes longer than the whole question.
     """
     if asked.was_asked:
         for name, value in asked.told:
             _add(response, name, value)
-        private(response)
-        said = response.headers
-        if said["Cache-Control"] != "private" or not _OF_ITS_AGE.isdisjoint([name.lower() for name in said]):
+        headers = response.headers
+        # Nearly always there are two: what it is, and that it is private.
+        if _made_private(headers) != "private" or (len(headers) > 2 and _is_of_some_age(headers)):
             patch_vary_headers(response, _BY_CREDENTIAL)
     return response
 
@@ -53,12 +53,24 @@ def private(answer: Any) -> Any:
     What is no answer of Django's is left alone: another framework makes one of it.
     """
     if isinstance(answer, HttpResponseBase):
-        said = answer.headers.get("Cache-Control")
-        if not said:
-            answer.headers["Cache-Control"] = "private"
-        elif said != "private" and _SAID_WHO.isdisjoint(word.strip().lower() for word in said.split(",")):
-            answer.headers["Cache-Control"] = f"{said}, private"
+        _made_private(answer.headers)
     return answer
+
+
+def _made_private(headers: ResponseHeaders) -> str:
+    """Return what the answer then says of caches."""
+    said: str = headers.get("Cache-Control") or ""
+    if said == "private":
+        return said
+    if not said:
+        said = headers["Cache-Control"] = "private"
+    elif _SAID_WHO.isdisjoint(word.strip().lower() for word in said.split(",")):
+        said = headers["Cache-Control"] = f"{said}, private"
+    return said
+
+
+def _is_of_some_age(headers: ResponseHeaders) -> bool:
+    return not _OF_ITS_AGE.isdisjoint(name.lower() for name in headers)
 
 
 def _add(response: HttpResponseBase, name: str, value: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import ref
 
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, empty
 
 from propylon import Principal
 from propylon.adapters.django_caches import keep_nowhere
@@ -23,6 +23,14 @@ class LookedAt(SimpleLazyObject):  # type: ignore[type-arg]  # Django's takes no
     Another middleware may have looked before, and an answer depends on the user no less for that.
     """
 
+    def __init__(self, find: Callable[[], Any], request: ref[HttpRequest]) -> None:
+        # What a lazy object sets, it sets of the user; and to find that out takes longer than all the rest of a request
+        # that nobody looks at the user of. So these are set past it.
+        put = object.__setattr__
+        put(self, "_wrapped", empty)
+        put(self, "_setupfunc", find)
+        put(self, "_looked_at_by", request)  # held in return, the garbage collector alone would end it
+
     def __getattr__(self, name: str) -> Any:
         keep_nowhere(self._looked_at_by())
         return super().__getattr__(name)
@@ -31,13 +39,6 @@ class LookedAt(SimpleLazyObject):  # type: ignore[type-arg]  # Django's takes no
         """Be the same text as the user."""
         keep_nowhere(self._looked_at_by())
         return super().__str__()
-
-
-def looked_at(find: Callable[[], Any], request: ref[HttpRequest]) -> LookedAt:
-    """Return the user of a request, which holds it: held in return, the garbage collector alone would end it."""
-    user = LookedAt(find)
-    user.__dict__["_looked_at_by"] = request  # to set an attribute is to set it of the user
-    return user
 
 
 class SignedIn:
