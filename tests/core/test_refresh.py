@@ -172,6 +172,16 @@ def test_a_copy_elsewhere_gets_nothing_of_a_step_up() -> None:
     assert proved(present(outcome.session, 5, after_s=6)) == NOW
 
 
+@pytest.mark.parametrize("after_s", [0, 1, 29])
+def test_an_answer_lost_after_a_new_password_is_given_again(after_s: int) -> None:
+    """Bearer: also where the password was changed and the token renewed within one second."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=False)
+    renewed = present(session, 5, after_s=after_s)
+    assert isinstance(renewed, Rotated)
+    assert isinstance(present(renewed.session, 5, after_s=after_s), Repeated)
+    assert present(renewed.session, 5, after_s=after_s, at=ELSEWHERE) == GivenUp(renewed.session)
+
+
 def test_two_step_ups_in_a_row_give_a_copy_neither() -> None:
     """What nobody has taken up yet is no earlier time to fall back to."""
     session = at_generation(5, mode="bearer", auth_time=BEFORE)
