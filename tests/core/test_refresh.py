@@ -173,13 +173,21 @@ def test_a_copy_elsewhere_gets_nothing_of_a_step_up() -> None:
 
 
 @pytest.mark.parametrize("after_s", [0, 1, 29])
-def test_an_answer_lost_after_a_new_password_is_given_again(after_s: int) -> None:
-    """Bearer: also where the password was changed and the token renewed within one second."""
-    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=False)
-    renewed = present(session, 5, after_s=after_s)
+@pytest.mark.parametrize("home", [HOME, origin("", "Firefox")])
+def test_an_answer_lost_after_a_new_password_is_given_again(after_s: int, home: str) -> None:
+    """Bearer: also where the password was changed and the token renewed within one second, or by an unknown address."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=home, grace=False)
+    renewed = present(session, 5, after_s=after_s, at=home)
     assert isinstance(renewed, Rotated)
-    assert isinstance(present(renewed.session, 5, after_s=after_s), Repeated)
-    assert present(renewed.session, 5, after_s=after_s, at=ELSEWHERE) == GivenUp(renewed.session)
+    assert isinstance(present(renewed.session, 5, after_s=after_s, at=home), Repeated)
+
+
+def test_a_copy_is_shut_out_also_while_a_lost_answer_is_given_again() -> None:
+    """Whoever is elsewhere gets nothing of it."""
+    session = confirmed(at_generation(5, mode="bearer", auth_time=BEFORE), now=NOW, origin=HOME, grace=False)
+    renewed = present(session, 5)
+    assert renewed.session is not None
+    assert present(renewed.session, 5, at=ELSEWHERE) == GivenUp(renewed.session)
 
 
 def test_two_step_ups_in_a_row_give_a_copy_neither() -> None:

@@ -357,9 +357,9 @@ def test_a_tab_that_is_slow_takes_nothing_that_has_ended_meanwhile(window: Windo
 
 def test_a_kept_request_is_not_sent_as_who_signs_in_on_another_page(window: Window, person: Person) -> None:
     """Mina's session ends and her order is kept; Joon signs in on Propylon's own page; the app lets the order go on."""
+    window.context.route("**/v1/session/events", lambda route: route.abort())  # it would tell of the end before
     page = window.tab("cookie")
     enter(page, person)
-    window.context.route("**/v1/session/events", lambda route: route.abort())
     page.evaluate("""() => auth.addEventListener("reauthentication-required", (event) => {
         event.preventDefault()
         window.detail = event.detail

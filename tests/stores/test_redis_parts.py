@@ -50,12 +50,17 @@ sessions = st.builds(
     refresh_origin=texts
     | st.sampled_from(("203.0.113.0/24 0123456789ab", "2001:db8::/56 0123456789ab", " 0123456789ab")),
     late_generation=st.integers(-1, 2**40),
+    moved_at=times,
+    refresh_floor=times,
+    confirmed_from=texts | st.sampled_from(("203.0.113.0/24", "2001:db8::/56")),
     ending=st.none() | st.builds(Ending, reasons, times, st.none() | devices),
 )
 
 
 @given(sessions, times, st.integers(0, 2**32 - 1))
 @example(a_session(ip="192.0.2.7", refresh_origin=" 0123456789ab"), 0, 0)
+@example(a_session(refresh_floor=3), 0, 0)
+@example(a_session(confirmed_from="192.0.2.0/24"), 0, 0)
 def test_a_session_comes_back_as_it_was_packed(session: Any, opened_us: int, version: int) -> None:
     """Every field, however unlikely what is in it."""
     raw_id = layout.raw_id(session.id)

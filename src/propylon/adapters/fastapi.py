@@ -14,7 +14,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
@@ -26,7 +26,6 @@ from starlette.responses import Response
 
 from propylon import Demand, Principal
 from propylon.adapters import starlette
-from propylon.adapters.starlette import UNGUARDED
 from propylon.core.demand import Names
 from propylon.problems import MEDIA_TYPE, Problem
 from propylon.verifier import Verifier
@@ -90,11 +89,8 @@ class User(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return who is calling, of a request or a websocket, or refuse."""
-        try:
-            asked: Awaitable[Principal] = connection.scope["propylon"].principal()
-        except KeyError:
-            raise RuntimeError(UNGUARDED) from None
-        return await asked
+        principal: Principal = await starlette.asking(connection).principal()
+        return principal
 
 
 class MaybeUser(SecurityBase):
@@ -106,11 +102,8 @@ class MaybeUser(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
         """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
-        try:
-            asked: Awaitable[Principal | None] = connection.scope["propylon"].principal_or_none()
-        except KeyError:
-            raise RuntimeError(UNGUARDED) from None
-        return await asked
+        principal: Principal | None = await starlette.asking(connection).principal_or_none()
+        return principal
 
 
 class DemandingUser(SecurityBase):
@@ -132,11 +125,8 @@ class DemandingUser(SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return who is calling where they meet the demand, or refuse."""
-        try:
-            asked: Awaitable[Principal] = connection.scope["propylon"].require(self._demand)
-        except KeyError:
-            raise RuntimeError(UNGUARDED) from None
-        return await asked
+        principal: Principal = await starlette.asking(connection).require(self._demand)
+        return principal
 
 
 user, visitor = User(), MaybeUser()

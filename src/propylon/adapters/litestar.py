@@ -17,7 +17,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from http.cookies import SimpleCookie
@@ -207,12 +207,9 @@ class DemandGuard:
         if handler.opt.get(_OPEN):
             return
         scope = _scope(connection)
+        asked = _asking(scope)
         try:
-            asked = scope["propylon"].require(self.demand)
-        except KeyError:
-            raise RuntimeError(_UNGUARDED) from None
-        try:
-            _know(scope, await asked)
+            _know(scope, await asked.require(self.demand))
         except PropylonError as refusal:
             _close_websocket(scope, refusal)
             raise
@@ -253,12 +250,9 @@ async def user(request: Connection) -> Principal:
         RuntimeError: nobody guards the app.
     """
     scope: dict[str, Any] = request.scope  # type: ignore[assignment]  # no call: this is asked at every request
+    asked = _asking(scope)
     try:
-        asked: Awaitable[Principal] = scope["propylon"].principal()
-    except KeyError:
-        raise RuntimeError(_UNGUARDED) from None
-    try:
-        principal = await asked
+        principal: Principal = await asked.principal()
     except PropylonError as refusal:
         _close_websocket(scope, refusal)
         raise
@@ -269,17 +263,22 @@ async def user(request: Connection) -> Principal:
 async def visitor(request: Connection) -> Principal | None:
     """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
     scope = _scope(request)
+    asked = _asking(scope)
     try:
-        asked: Awaitable[Principal | None] = scope["propylon"].principal_or_none()
-    except KeyError:
-        raise RuntimeError(_UNGUARDED) from None
-    try:
-        principal = await asked
+        principal: Principal | None = await asked.principal_or_none()
     except PropylonError as refusal:
         _close_websocket(scope, refusal)
         raise
     _know(scope, principal)
     return principal
+
+
+def _asking(scope: dict[str, Any]) -> Any:
+    """Return the question "who is calling?" of a request or a websocket."""
+    try:
+        return scope["propylon"]
+    except KeyError:
+        raise RuntimeError(_UNGUARDED) from None
 
 
 def _close_websocket(scope: dict[str, Any], refusal: PropylonError) -> None:

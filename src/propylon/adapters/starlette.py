@@ -160,6 +160,18 @@ def _protect_what_is_added_later(app: Starlette, ours: Middleware) -> None:
     app.build_middleware_stack = build_protected  # type: ignore[method-assign]  # there is no other way in
 
 
+def asking(connection: HTTPConnection) -> Any:
+    """Return the question "who is calling?" of a request or a websocket.
+
+    Raises:
+        RuntimeError: nobody guards the app.
+    """
+    try:
+        return connection.scope["propylon"]
+    except KeyError:
+        raise RuntimeError(UNGUARDED) from None
+
+
 def user(connection: HTTPConnection) -> Awaitable[Principal]:
     """Return who is calling, of a request or a websocket; to be awaited. A websocket is asked anew each time.
 
@@ -169,20 +181,14 @@ def user(connection: HTTPConnection) -> Awaitable[Principal]:
         Unavailable: nobody can say at the moment.
         RuntimeError: nobody guards the app.
     """
-    try:
-        asked: Awaitable[Principal] = connection.scope["propylon"].principal()
-    except KeyError:
-        raise RuntimeError(UNGUARDED) from None
+    asked: Awaitable[Principal] = asking(connection).principal()
     return asked
 
 
-async def visitor(connection: HTTPConnection) -> Principal | None:
-    """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused."""
-    try:
-        asked: Awaitable[Principal | None] = connection.scope["propylon"].principal_or_none()
-    except KeyError:
-        raise RuntimeError(UNGUARDED) from None
-    return await asked
+def visitor(connection: HTTPConnection) -> Awaitable[Principal | None]:
+    """Return who is calling, or None for a visitor who presents nothing; a bad credential is refused. To be awaited."""
+    asked: Awaitable[Principal | None] = asking(connection).principal_or_none()
+    return asked
 
 
 def require(
@@ -213,11 +219,7 @@ def require(
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
             # A function is given the connection first, a method of an ``HTTPEndpoint`` after itself.
             connection = next(given for given in args if isinstance(given, HTTPConnection))
-            try:
-                asked = connection.scope["propylon"].require(demand)
-            except KeyError:
-                raise RuntimeError(UNGUARDED) from None
-            await asked
+            await asking(connection).require(demand)
             if awaits:
                 return await endpoint(*args, **kwargs)
             return await run_in_threadpool(endpoint, *args, **kwargs)

@@ -132,9 +132,9 @@ def _settled(session: Session, presented: int, origin: str) -> Session:
 
 
 def _replaced_by_a_step_up(session: Session, presented: int) -> bool:
-    # A bearer session's token goes on: whatever was rotated in the same second was rotated by its use.
-    handed_out = session.confirmed_from == "" and presented < session.refresh_floor
-    return handed_out and session.refresh_rotated_at == session.auth_time > session.earlier_auth_time
+    if session.mode == "bearer" or presented >= session.refresh_floor:
+        return False  # a bearer session's token goes on: what was rotated within the second was rotated by its use
+    return session.refresh_rotated_at == session.auth_time > session.earlier_auth_time
 
 
 def _of_the_one_before(session: Session, presented: int, *, now: int, grace_s: int, origin: str) -> RefreshOutcome:
