@@ -110,6 +110,14 @@ async def nobody_signed_in(propylon: Propylon) -> bool:
     return await propylon.runtime.store.all_live_sessions(propylon.runtime.clock.now(), 10) == []
 
 
+async def turned_away(propylon: Propylon, connect: Connect, cookie: str) -> None:
+    """Hold that a cookie of the other system lets nobody in."""
+    answer = await exchanged(connect(propylon), cookie)
+    refused(answer, 401, "credential_malformed")
+    assert "set-cookie" not in answer.headers
+    assert await nobody_signed_in(propylon)
+
+
 def django(origin: tuple[Path, dict[str, str]], sessions: str) -> dict[str, object]:
     """Return the bridge to that Django, whose accounts were imported."""
     return {"imported": f"sqlite:///{origin[0]}.imported", **bridge_to(origin, sessions)}
@@ -165,10 +173,7 @@ async def test_what_django_would_not_honour_is_not_honoured(
     bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], sessions: str, which: str
 ) -> None:
     """Signed by another, of an account that was stopped or got a new password, of nobody, or of nobody here."""
-    propylon = await bridged(**django(origin, sessions))
-    answer = await exchanged(connect(propylon), origin[1][f"{sessions} {which}"])
-    refused(answer, 401, "credential_malformed")
-    assert "set-cookie" not in answer.headers
+    await turned_away(await bridged(**django(origin, sessions)), connect, origin[1][f"{sessions} {which}"])
 
 
 @both
@@ -177,11 +182,7 @@ async def test_no_account_of_django_becomes_somebody_elses(
     bridged: Make, connect: Connect, origin: tuple[Path, dict[str, str]], sessions: str, which: str
 ) -> None:
     """A victim's address in other case, as a username, or put in after the import; a victim's id as a username."""
-    propylon = await bridged(**django(origin, sessions))
-    answer = await exchanged(connect(propylon), origin[1][f"{sessions} {which}"])
-    refused(answer, 401, "credential_malformed")
-    assert "set-cookie" not in answer.headers
-    assert await nobody_signed_in(propylon)
+    await turned_away(await bridged(**django(origin, sessions)), connect, origin[1][f"{sessions} {which}"])
 
 
 @both
@@ -204,8 +205,7 @@ async def test_another_django_opens_nothing_of_this_one(
 ) -> None:
     """A bridge to the wrong database: number, address and signing secret are the victim's, the person is not."""
     propylon = await bridged(**{**django(origin, sessions), **bridge_to(elsewhere, sessions)})
-    refused(await exchanged(connect(propylon), elsewhere[1][f"{sessions} usurper"]), 401, "credential_malformed")
-    assert await nobody_signed_in(propylon)
+    await turned_away(propylon, connect, elsewhere[1][f"{sessions} usurper"])
 
 
 async def test_an_account_that_was_here_before_the_import_has_no_bridge(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import http.client
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.http.driving import EMAIL, PASSWORD, Connect, enter
-from tests.http.serving import Served, ServedSettings
+from tests.http.serving import Served
 
 from propylon import Propylon
 from propylon.http.content_coding import takes_gzip
@@ -21,15 +20,6 @@ BROWSER = "gzip, deflate, br, zstd"
 FILES = {**{f"/static/{name}": asset for name, asset in ASSETS.items()},
          **{f"/{name}": asset for name, asset in MODULES.items()}}  # fmt: skip
 PACKED = [path for path, asset in FILES.items() if asset.packed is not None]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all; nothing here changes it."""
-    served = Served(ServedSettings(tmp_path_factory.mktemp("served"), {}))
-    served.start()
-    yield served
-    served.kill()
 
 
 def asked(server: Served, method: str, path: str, accept_encoding: str | None) -> tuple[http.client.HTTPMessage, bytes]:

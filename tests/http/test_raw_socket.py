@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 from tests.http.driving import PASSWORD
-from tests.http.serving import Served, ServedSettings
+from tests.http.serving import Served
 
 CLOSE = b"connection: close\r\n\r\n"
 MANY_CONNECTIONS = 60
@@ -23,15 +23,6 @@ class Answers(NamedTuple):
 
     statuses: list[int]
     text: bytes
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all; nothing here changes it."""
-    served = Served(ServedSettings(tmp_path_factory.mktemp("served"), {}))
-    served.start()
-    yield served
-    served.kill()
 
 
 @pytest.fixture(autouse=True)
