@@ -176,11 +176,8 @@ class PropylonMiddleware:
         ours.propylon = asked
         if settled.user_of is not None:
             alive = ref(request)
-
-            async def auser() -> Any:
-                return await _user_async(asked, alive)
-
-            ours.user, ours.auser = LookedAt(lambda: _user(asked, alive), alive), auser
+            ours.user = LookedAt(partial(_user, asked, alive), alive)
+            ours.auser = partial(_user_async, asked, alive)
         return asked
 
 
